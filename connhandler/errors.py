@@ -31,6 +31,7 @@ class RefusalReason(enum.StrEnum):
     TOO_MANY_FROM_ADDRESS = "too many connections from one address"
     TOO_MANY_NOT_LOGGED_IN = "too many connections not logged in"
     HANDSHAKE_FAILED = "handshake failed"
+    OUT_OF_RESOURCES = "out of resources"
 
 
 class ProtocolError(Exception):

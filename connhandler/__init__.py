@@ -1,0 +1,52 @@
+"""Connection handling for gevent.
+
+Every connection, whatever its transport, becomes `PeerConnected`, data messages and `PeerDisconnected` in one
+gevent queue, which one central task per program consumes; the central task answers through `peer.send`, which
+never blocks.
+
+    socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
+    socket ← Writer.send    (Framing) ← outgoing queue ← Writer.encode ← Peer.send
+
+Start reading at `connhandler/connection.py`.
+"""
+
+from connhandler.central import CentralTask, Timer
+from connhandler.connection import ConnectionReader, ConnectionWriter, Peer, StreamConnectionWriter
+from connhandler.errors import Busy, ConnectionClosed, DisconnectReason, ProtocolError, RefusalReason
+from connhandler.framed import FramedConnectionReader
+from connhandler.handler import ConnectionHandler
+from connhandler.incoming import IncomingConnectionHandler
+from connhandler.incomingqueue import IncomingQueue
+from connhandler.limits import Limits
+from connhandler.messages import Message, PeerConnected, PeerDisconnected
+from connhandler.outgoing import OutgoingConnectionHandler
+from connhandler.service import Service
+from connhandler.tcpmessage import TcpMessageConnectionReader, TcpMessageConnectionWriter
+from connhandler.workers import WorkerPool
+
+__all__ = [
+    "Busy",
+    "CentralTask",
+    "ConnectionClosed",
+    "ConnectionHandler",
+    "ConnectionReader",
+    "ConnectionWriter",
+    "DisconnectReason",
+    "FramedConnectionReader",
+    "IncomingConnectionHandler",
+    "IncomingQueue",
+    "Limits",
+    "Message",
+    "OutgoingConnectionHandler",
+    "Peer",
+    "PeerConnected",
+    "PeerDisconnected",
+    "ProtocolError",
+    "RefusalReason",
+    "Service",
+    "StreamConnectionWriter",
+    "TcpMessageConnectionReader",
+    "TcpMessageConnectionWriter",
+    "Timer",
+    "WorkerPool",
+]

@@ -1,0 +1,280 @@
+"""The one task that consumes what all connections put into the queue.
+
+    socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
+    socket ← Writer.send    (Framing) ← outgoing queue ← Writer.encode ← Peer.send
+
+A program subclasses `CentralTask`, owns all its state there, and fills `dispatch`: which method handles which
+class of message from which class of peer. Because one task does all of it, one message after the other, state
+needs no locks.
+
+Invariants that live here (each has a test of this name in `tests/connhandler/test_invariants.py`):
+
+* The central task never waits: no handler may. Work that would is given to `perform`, and its result comes back
+  as a message.
+* The hub keeps running: after `SLICE_SECONDS` of work without a pause the task gives way for one turn of the
+  event loop, so that timers fire, signals are answered and sockets are read however full the queue is.
+* An unknown message, a message on the wrong kind of connection, an exception in a handler: each costs the peer
+  that it came from, never this task, never another peer.
+* Handlers take time, randomness and ids from `now`, `random` and `new_id` alone, and timers and results of work
+  arrive as messages too: the same messages in the same order always give the same state.
+"""
+
+import heapq
+import itertools
+import logging
+import random as random_module
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gevent
+from gevent import get_hub
+from gevent.event import Event
+
+from connhandler import tasks
+from connhandler.connection import Peer
+from connhandler.errors import ProtocolError
+from connhandler.incomingqueue import IncomingQueue
+from connhandler.limits import Limits
+from connhandler.messages import PeerConnected, PeerDisconnected
+from connhandler.workers import WorkerPool
+
+logger = logging.getLogger(__name__)
+
+SLICE_SECONDS = 0.005
+
+Handler = Callable[[Any, Any], None]
+"""`handler(peer, message)`; returns at once."""
+
+
+class Call:
+    """A message that the central task sends to itself: a timer that fired, work that is done, a `post`."""
+
+    __slots__ = ("arguments", "function")
+
+    peer = None
+
+    def __init__(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.function = function
+        self.arguments = arguments
+
+
+class Timer:
+    """A function that is called at a time, unless it is cancelled before. Made by `CentralTask.call_later`."""
+
+    __slots__ = ("_arguments", "_function", "at", "cancelled")
+
+    def __init__(self, at: float, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.at = at
+        self.cancelled = False
+        self._function = function
+        self._arguments = arguments
+
+    def cancel(self) -> None:
+        """Do not call the function; does nothing when it was called already."""
+        self.cancelled = True
+
+    def fire(self) -> None:
+        if not self.cancelled:
+            self.cancelled = True
+            self._function(*self._arguments)
+
+
+class CentralTask:
+    """Handles one message after the other. Subclass it and fill `dispatch`.
+
+    Args:
+        name: of this task in log lines.
+        queue: where the connection handlers put; default a new `IncomingQueue`.
+        clock: what `now` is read from, once for each message; seconds since 1970.
+        random: what `random` and `new_id` draw from.
+        limits: of the queue.
+
+    Attributes:
+        dispatch: which handler takes which message: keyed by (peer class, message class). A subclass of either is
+            handled as its base is, unless it has a row of its own. `PeerConnected` and `PeerDisconnected` need
+            no row; any other message without one is the far end's error.
+        queue: give it to the connection handlers.
+        now: the time of the message that is being handled.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        queue: IncomingQueue | None = None,
+        clock: Callable[[], float] = time.time,
+        random: random_module.Random | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.name = name
+        self.dispatch: Mapping[tuple[type[Any], type[Any]], Handler] = {}
+        self.limits = limits or Limits()
+        self.shutdown_seconds = self.limits.drain_seconds
+        self.queue = queue or IncomingQueue(self.limits.incoming_queue_messages)
+        self.random = random or random_module.SystemRandom()
+        self.now = clock()
+        self._clock = clock
+        self._resolved: dict[tuple[type[Any], type[Any]], Handler | None] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._timer_count = itertools.count()
+        self._alarm: tasks.Task | None = None
+        self._work_outstanding = 0
+        self._stopped = False
+
+    def on_start(self) -> None:
+        """Called in this task before the first message."""
+
+    def on_shutdown(self) -> Event | None:
+        """Called as a message when the program was asked to end: tell the peers. Connections are still open.
+
+        Returns:
+            None when nothing is left to wait for; else an event that is set when the connections may be closed.
+            It is waited for `shutdown_seconds` at most.
+        """
+        return None
+
+    def on_stopped(self) -> None:
+        """Called after the last connection was closed and the last message handled."""
+
+    def run(self) -> None:
+        """Consume the queue until `stop` is called."""
+        self.now = self._clock()
+        self.on_start()
+        queue, monotonic = self.queue, time.monotonic
+        while not self._stopped:
+            message = queue.get()
+            slice_ends = monotonic() + SLICE_SECONDS
+            while True:
+                self.handle(message)
+                if self._stopped or queue.empty():
+                    break
+                if monotonic() > slice_ends:
+                    give_way()
+                    slice_ends = monotonic() + SLICE_SECONDS
+                message = queue.get()
+
+    def stop(self) -> None:
+        """Let `run` return after the message that is being handled. Callable from any task of the hub."""
+        self.queue.put_over_bound(Call(self._stop, ()))
+
+    def handle(self, message: Any) -> None:
+        """Handle one message. Never raises on account of a peer, never waits."""
+        self.now = self._clock()
+        peer = getattr(message, "peer", None)
+        try:
+            if peer is None:
+                message.function(*message.arguments)
+                return
+            key = (type(peer), type(message))
+            handler = self._resolved.get(key)
+            if handler is None:
+                handler = self._resolve(key)
+                if handler is None:
+                    return
+            if peer.dismissed and key[1] is not PeerDisconnected:
+                return
+            handler(peer, message)
+        except ProtocolError as error:
+            self._blame(peer, error)
+        except Exception as error:
+            logger.exception("%s: failed while handling %s of %s", self.name, type(message).__name__, peer)
+            self._blame(peer, error)
+
+    def post(self, function: Callable[..., None], *args: Any) -> None:
+        """Call `function(*args)` in this task, as a message in the queue. Callable from any task of the hub."""
+        self.queue.put_over_bound(Call(function, args))
+
+    def call_later(self, seconds: float, function: Callable[..., None], *args: Any) -> Timer:
+        """Call `function(*args)` in this task after `seconds`, as a message in the queue."""
+        timer = Timer(self.now + max(seconds, 0.0), function, args)
+        heapq.heappush(self._timers, (timer.at, next(self._timer_count), timer))
+        if self._timers[0][2] is timer:
+            self._set_alarm()
+        return timer
+
+    def perform(
+        self,
+        pool: WorkerPool,
+        function: Callable[..., Any],
+        *args: Any,
+        then: Callable[[Any, BaseException | None], None],
+    ) -> None:
+        """Run `function(*args)` in a thread of `pool`; then call `then(result, error)` in this task, as a message.
+
+        Raises:
+            Busy: the pool's queue is full; nothing was started.
+        """
+
+        def done(result: Any, error: BaseException | None) -> None:
+            self._work_outstanding -= 1
+            self.post(then, result, error)
+
+        pool.submit(function, *args, done=done)
+        self._work_outstanding += 1
+
+    def new_id(self, prefix: str = "") -> str:
+        """Return an id that nobody can guess: `prefix` and 16 hexadecimal digits, from `random`."""
+        return f"{prefix}{self.random.getrandbits(64):016x}"
+
+    @property
+    def work_outstanding(self) -> int:
+        """How many results of `perform` have not come back yet."""
+        return self._work_outstanding
+
+    def fire_timers(self) -> None:
+        """Put every timer that is due into the queue."""
+        now = self._clock()
+        while self._timers and self._timers[0][0] <= now:
+            timer = heapq.heappop(self._timers)[2]
+            if not timer.cancelled:
+                self.post(timer.fire)
+
+    def _resolve(self, key: tuple[type[Any], type[Any]]) -> Handler | None:
+        """Return the handler of the nearest base classes; None when none is needed.
+
+        Raises:
+            ProtocolError: none is known, and one is needed.
+        """
+        for peer_class in key[0].__mro__:
+            for message_class in key[1].__mro__:
+                handler = self.dispatch.get((peer_class, message_class))
+                if handler is not None:
+                    self._resolved[key] = handler
+                    return handler
+        if key[1] in (PeerConnected, PeerDisconnected):
+            return None
+        raise ProtocolError(f"a message of type {key[1].__name__} is not expected on this connection")
+
+    def _blame(self, peer: Peer | None, error: Exception) -> None:
+        if peer is not None:
+            peer.fail(error)
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.kill(block=False)
+        self._alarm = tasks.spawn(f"{self.name}.timers", self._watch_timers)
+
+    def _watch_timers(self) -> None:
+        while self._timers:
+            seconds = self._timers[0][0] - self._clock()
+            if seconds > 0:
+                gevent.sleep(seconds)
+            self.fire_timers()
+        self._alarm = None
+
+    def _stop(self) -> None:
+        self._stopped = True
+        if self._alarm is not None:
+            self._alarm.kill(block=False)
+            self._alarm = None
+
+
+def give_way() -> None:
+    """Let the event loop take one whole turn: timers, signals and sockets, and every task that waits for them."""
+    hub = get_hub()
+    timer = hub.loop.timer(0)
+    try:
+        hub.wait(timer)
+    finally:
+        timer.close()

@@ -1,0 +1,556 @@
+"""The life of a connection, whatever its transport, told from top to bottom.
+
+    socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
+    socket ← Writer.send    (Framing) ← outgoing queue ← Writer.encode ← Peer.send
+
+1. A handler accepts or makes a socket and calls `run_connection` in a task of its own: the one task that an
+   idle connection costs.
+2. With an `ssl_context`, the TLS handshake comes first, here and not in the accept loop.
+3. The handler's `create_connection_instances` makes the reader, the writer and the peer. Once.
+4. `PeerConnected` goes into the incoming queue: the first message of this connection.
+5. Each whole message is received, decoded, given its `peer`, and put. The queue takes so many of one
+   connection and no more: then this task waits, the socket fills, and TCP slows the far end down.
+6. It ends in one of the ways of `DisconnectReason`: the far end closed, the bytes were bad, a deadline passed,
+   the central task asked for it. The first way to come is the reason.
+7. What was said to the far end before that still goes out, within `Limits.linger_seconds`.
+8. The socket is closed, and `PeerDisconnected` goes into the queue: the last message, with the reason.
+
+Invariants that live here (each has a test of this name in `tests/connhandler/test_invariants.py`):
+
+* The central task never waits for a peer: `Peer.send` puts and returns; a peer that does not read is bounded in
+  bytes and in time, then dropped alone.
+* PeerConnected first, PeerDisconnected last, each exactly once; replies queued before a disconnect go out.
+* Bad bytes cost that peer, never the central task, never another peer.
+* Everything that a remote end can make grow has a bound.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gevent
+import gevent.socket
+import msgspec
+from gevent.event import Event
+
+from connhandler import tasks
+from connhandler.errors import ConnectionClosed, DisconnectReason, ProtocolError
+from connhandler.incomingqueue import IncomingQueue
+from connhandler.limits import Limits
+from connhandler.messages import PeerConnected, PeerDisconnected
+from connhandler.outbox import Outbox
+from connhandler.sockets import close_now, close_politely
+
+if TYPE_CHECKING:
+    from connhandler.handler import ConnectionHandler
+
+logger = logging.getLogger(__name__)
+
+Address = Any
+"""What `socket.accept` returns as the far end's address: `(host, port)` for IPv4."""
+
+QUIET_REASONS = {DisconnectReason.CLOSED_BY_PEER, DisconnectReason.CLOSED_BY_US, DisconnectReason.SHUTTING_DOWN}
+
+
+class ConnectionReader(ABC):
+    """Turns what arrives on one socket into messages. Called by the connection's own task only.
+
+    Subclass it and implement `receive` and `decode`; or take `TcpMessageConnectionReader` and implement `decode`.
+
+    Attributes:
+        sock: the connection's gevent socket: `recv` waits without holding anybody up.
+        limits: the handler's bounds; set before the first `receive`.
+        begun_at: `time.monotonic()` of the first byte of a message that is not whole yet, else None. A reader
+            that keeps it up to date has `Limits.message_seconds` enforced.
+    """
+
+    limits: Limits = Limits()
+    begun_at: float | None = None
+
+    def __init__(self, sock: gevent.socket.socket) -> None:
+        self.sock = sock
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "receive" in cls.__dict__ and "receive_burst" not in cls.__dict__:
+            # Whoever overrides `receive` of a ready-made reader means it to be used.
+            cls.receive_burst = ConnectionReader.receive_burst  # type: ignore[method-assign]
+
+    @abstractmethod
+    def receive(self) -> bytes:
+        """Wait for one whole message and return its bytes; `b""` means that the far end closed.
+
+        Raises:
+            ConnectionClosed: the far end closed; says whether in the middle of a message.
+            ProtocolError: the far end broke the format.
+            OSError: the connection was lost.
+        """
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Any:
+        """Return the message that these bytes are: any object that takes an attribute `peer`.
+
+        None means that there is nothing to tell the central task.
+
+        Raises:
+            ProtocolError: the bytes mean nothing; UnicodeDecodeError and msgspec's errors count as that.
+        """
+
+    def receive_burst(self) -> list[bytes]:
+        """Wait for at least one whole message and return all that are here. Ready-made readers override it."""
+        return [self.receive()]
+
+
+class ConnectionWriter(ABC):
+    """Turns messages into what is sent on one socket.
+
+    Subclass it and implement `encode` and `send`; or take `TcpMessageConnectionWriter` and implement `encode`.
+
+    Attributes:
+        sock: the connection's gevent socket.
+        limits: the handler's bounds; set before the first message.
+    """
+
+    limits: Limits = Limits()
+
+    def __init__(self, sock: gevent.socket.socket) -> None:
+        self.sock = sock
+
+    @abstractmethod
+    def encode(self, message: Any) -> bytes:
+        """Return the message's bytes. Called by `Peer.send`, so it must not wait.
+
+        It runs at once, not in the writer task, so that what waits for a peer is counted in bytes, a message may
+        be changed after it was sent, and a message that cannot be encoded is the sender's exception.
+        """
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Send the bytes of one message. Called by the connection's writer task: it may wait.
+
+        Raises:
+            OSError: the connection was lost.
+        """
+
+    def encode_heartbeat(self) -> bytes | None:
+        """Return the message that asks a silent peer for a sign of life, or None if this protocol has none."""
+        return None
+
+    def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
+        """Return the last message, which tells the far end why the connection ends, or None to say nothing.
+
+        Called when this side ends the connection: bad input, a deadline, a disconnect, a shutdown.
+        """
+        return None
+
+
+class StreamConnectionWriter(ConnectionWriter):
+    """A writer whose messages are bytes of one stream, so that many go out in one `send`.
+
+    Subclasses implement `encode` and `frame`.
+    """
+
+    @abstractmethod
+    def frame(self, data: bytes) -> bytes:
+        """Return the bytes on the wire of one encoded message."""
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(self.frame(data))
+
+
+class Peer:
+    """The far end of one connection, as the central task knows it. Must be subclassed, be it only by `pass`:
+    the class is what tells connections of different handlers apart.
+
+    All methods return at once; they belong to the central task.
+
+    Attributes:
+        name: `HANDLER[SERIAL]`, the string in every log line about this connection.
+        serial: the number of this connection in its handler, from 1.
+        address: the far end's socket address.
+    """
+
+    requires_login: ClassVar[bool] = False
+    """Whether `Limits.login_seconds` and `Limits.max_not_logged_in` hold for connections of this class."""
+
+    name: str = "unconnected"
+    serial: int = 0
+    address: Address = None
+    dismissed: bool = False
+    """Whether this side has ended the connection: none of its messages but `PeerDisconnected` is handled any more."""
+    _connection: "Connection | None" = None
+    _logged_in: bool = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Peer":
+        if cls is Peer:
+            raise TypeError("Peer must be subclassed: its class tells connections of different handlers apart")
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can still be sent."""
+        return self._connection is not None and self._connection.ending is None and not self.dismissed
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the far end has proven who it is. The program sets it."""
+        return self._logged_in
+
+    @logged_in.setter
+    def logged_in(self, logged_in: bool) -> None:
+        connection = self._connection
+        before = connection is not None and connection.awaits_login
+        self._logged_in = logged_in
+        if connection is not None and self.connected:
+            connection.handler.not_logged_in += connection.awaits_login - before
+
+    def send(self, message: Any) -> None:
+        """Queue a message. Never waits; does nothing when the connection is ending.
+
+        Raises:
+            ValueError: the encoded message is empty or longer than `Limits.max_message_bytes`.
+            Exception: whatever `ConnectionWriter.encode` raises for this message.
+        """
+        if self._connection is not None and not self.dismissed:
+            self._connection.send(message)
+
+    def disconnect(self, detail: str = "") -> None:
+        """Send what is queued, then close. `detail` comes back in `PeerDisconnected`."""
+        self.dismissed = True
+        if self._connection is not None:
+            self._connection.end(DisconnectReason.CLOSED_BY_US, detail)
+
+    def abort(self, detail: str = "") -> None:
+        """Close now; what is queued is lost."""
+        self.dismissed = True
+        if self._connection is not None:
+            self._connection.end(DisconnectReason.CLOSED_BY_US, detail, politely=False)
+
+    def fail(self, exception: BaseException) -> None:
+        """Disconnect because of an exception: the far end's fault if a `ProtocolError`, else ours."""
+        self.dismissed = True
+        if self._connection is not None:
+            if isinstance(exception, ProtocolError):
+                self._connection.end(DisconnectReason.PROTOCOL_ERROR, str(exception), exception)
+            else:
+                self._connection.end(DisconnectReason.INTERNAL_ERROR, "internal error", exception)
+
+    def message_taken(self) -> None:
+        """The incoming queue says that a message of this peer was taken out of it."""
+        if self._connection is not None:
+            self._connection.message_taken()
+
+
+class _Ended(BaseException):
+    """Thrown into the connection's task when the connection is to end."""
+
+
+class Connection:
+    """The state of one connection. Its own task runs `read`; everything else returns at once."""
+
+    __slots__ = (
+        "_heartbeat_at",
+        "_in_flight",
+        "_in_flight_bytes",
+        "_missed_heartbeats",
+        "_reading",
+        "_room",
+        "begun_reading",
+        "connected_at",
+        "detail",
+        "ending",
+        "exception",
+        "handler",
+        "heard_at",
+        "held",
+        "outbox",
+        "peer",
+        "politely",
+        "reader",
+        "sealed",
+        "sock",
+        "task",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        handler: "ConnectionHandler",
+        sock: gevent.socket.socket,
+        instances: tuple[ConnectionReader, ConnectionWriter, Peer],
+    ) -> None:
+        self.handler = handler
+        self.sock = sock
+        self.reader, self.writer, self.peer = instances
+        self.reader.limits = self.writer.limits = handler.limits
+        self.ending: DisconnectReason | None = None
+        self.detail = ""
+        self.exception: BaseException | None = None
+        self.politely = True
+        self.sealed = False
+        self.connected_at = self.heard_at = time.monotonic()
+        self.begun_reading = False
+        self.held = False
+        stream = isinstance(self.writer, StreamConnectionWriter) and (
+            type(self.writer).send is StreamConnectionWriter.send
+        )
+        self.outbox = Outbox(
+            self.peer.name,
+            sock,
+            handler.limits,
+            None if stream else self.writer.send,
+            self._sending_failed,
+            self._reads_too_slowly,
+        )
+        self.task = gevent.getcurrent()
+        self._reading = False
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._room: Event | None = None
+        self._heartbeat_at = self.connected_at
+        self._missed_heartbeats = 0
+
+    @property
+    def awaits_login(self) -> bool:
+        return self.peer.requires_login and not self.peer.logged_in
+
+    def read(self) -> None:
+        """Receive, decode and put until the connection ends; return with `ending` set."""
+        reader = self.reader
+        try:
+            self._reading = True
+            self._put(PeerConnected(self.peer), 0)
+            while True:
+                burst = reader.receive_burst()
+                self.heard_at = time.monotonic()
+                self.begun_reading = True
+                for data in burst:
+                    if not data:
+                        raise ConnectionClosed
+                    message = reader.decode(data)
+                    if message is not None:
+                        message.peer = self.peer
+                    self._put(message, len(data))
+        except _Ended:
+            pass
+        except ConnectionClosed as error:
+            detail = str(error) if error.mid_message else ""
+            self._set_ending(DisconnectReason.CLOSED_BY_PEER, detail, None)
+        except (ProtocolError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+            self._set_ending(DisconnectReason.PROTOCOL_ERROR, str(error), error)
+        except OSError as error:
+            self._set_ending(DisconnectReason.CONNECTION_LOST, str(error), error)
+            self.politely = False
+        except Exception as error:
+            logger.exception("%s: failed while receiving", self.peer.name)
+            self._set_ending(DisconnectReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}", error)
+        finally:
+            self._reading = False
+            if self.ending is None:  # the task was killed
+                self._set_ending(DisconnectReason.CLOSED_BY_US, "killed", None)
+                self.politely = False
+
+    def send(self, message: Any) -> None:
+        if not self.sealed:
+            self._send_encoded(self.writer.encode(message))
+
+    def end(
+        self,
+        reason: DisconnectReason,
+        detail: str = "",
+        exception: BaseException | None = None,
+        politely: bool = True,
+    ) -> None:
+        """Ask the connection's task to end it. The first reason stays; a later call can only hurry it."""
+        self._set_ending(reason, detail, exception)
+        if not politely:
+            self.politely = False
+            self.outbox.close()
+            if self._room is not None:
+                self._room.set()
+        gevent.get_hub().loop.run_callback(self._interrupt)
+
+    def finish(self, seconds: float) -> None:
+        """Let what was queued, and the protocol's last message, go out; then end our side. At most `seconds`."""
+        deadline = time.monotonic() + seconds
+        self._wait_until_taken(deadline - time.monotonic())
+        self.sealed = True
+        if self.ending is not DisconnectReason.CLOSED_BY_PEER:
+            self._say_goodbye()
+        if self.politely and self.outbox.drain(deadline - time.monotonic()):
+            close_politely(self.sock, deadline - time.monotonic())
+
+    def disconnected(self) -> PeerDisconnected:
+        """The connection's last message."""
+        assert self.ending is not None
+        return PeerDisconnected(self.peer, self.ending, self.detail, self.exception)
+
+    def _say_goodbye(self) -> None:
+        if not self.politely or self.ending is None:
+            return
+        try:
+            data = self.writer.encode_goodbye(self.ending, self.detail, self.exception)
+            if data:
+                self._send_encoded(data)
+        except Exception:
+            logger.exception("%s: failed to encode the goodbye", self.peer.name)
+
+    def message_taken(self) -> None:
+        if self._in_flight:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._in_flight_bytes = 0
+            if self._room is not None:
+                self._room.set()
+
+    def check(self, now: float) -> None:
+        """Act on every deadline that has passed. Called by the handler's deadline task.
+
+        Args:
+            now: `time.monotonic()`.
+        """
+        limits = self.handler.limits
+        if self.ending is not None:
+            return
+        if self.outbox.soft_since is not None and now - self.outbox.soft_since >= limits.outgoing_soft_seconds:
+            self._reads_too_slowly(self.outbox.size)
+        elif self.held:
+            self.heard_at = now  # We did not listen: its silence is ours.
+            if self.reader.begun_at is not None:
+                self.reader.begun_at = now
+        elif self._passed(self.reader.begun_at, limits.message_seconds, now):
+            self._time_out(DisconnectReason.MESSAGE_TIMEOUT, limits.message_seconds)
+        elif self.handler.listens and self._is_late(now):
+            pass
+        elif self._passed(self.heard_at, limits.idle_seconds, now):
+            self._time_out(DisconnectReason.IDLE_TIMEOUT, limits.idle_seconds)
+        elif self.handler.listens:
+            self._beat(now)
+
+    def _wait_until_taken(self, seconds: float) -> None:
+        """Wait until the central task has taken every message, so that its replies can still go out."""
+        with tasks.wait_at_most(seconds):
+            while self._in_flight and self.politely:
+                self._wait_for_room()
+
+    def _is_late(self, now: float) -> bool:
+        limits = self.handler.limits
+        if not self.begun_reading and self._passed(self.connected_at, limits.first_message_seconds, now):
+            self._time_out(DisconnectReason.FIRST_MESSAGE_TIMEOUT, limits.first_message_seconds)
+            return True
+        if self.awaits_login and self._passed(self.connected_at, limits.login_seconds, now):
+            self._time_out(DisconnectReason.LOGIN_TIMEOUT, limits.login_seconds)
+            return True
+        return False
+
+    def _beat(self, now: float) -> None:
+        limits = self.handler.limits
+        if self.heard_at > self._heartbeat_at:
+            self._missed_heartbeats = 0
+        if not self._passed(max(self.heard_at, self._heartbeat_at), limits.heartbeat_seconds, now):
+            return
+        if self._missed_heartbeats >= limits.missed_heartbeats:
+            self._time_out(DisconnectReason.HEARTBEAT_TIMEOUT, limits.heartbeat_seconds)
+            return
+        data = self.writer.encode_heartbeat()
+        if data:
+            self._heartbeat_at = now
+            self._missed_heartbeats += 1
+            self._send_encoded(data)
+
+    @staticmethod
+    def _passed(since: float | None, seconds: float, now: float) -> bool:
+        return since is not None and 0 < seconds <= now - since
+
+    def _time_out(self, reason: DisconnectReason, seconds: float) -> None:
+        self.end(reason, f"{reason.value} after {seconds:g} s")
+
+    def _send_encoded(self, data: bytes) -> None:
+        if len(data) > self.handler.limits.max_message_bytes:
+            raise ValueError(
+                f"a message of {len(data)} bytes, where max_message_bytes is {self.handler.limits.max_message_bytes}"
+            )
+        if isinstance(self.writer, StreamConnectionWriter):
+            data = self.writer.frame(data)
+        self.outbox.put(data)
+
+    def _put(self, message: Any, size: int) -> None:
+        limits = self.handler.limits
+        queue = self.handler.incoming_queue
+        if message is None:
+            gevent.sleep(0)  # Nothing to hold this task back: a flood of such messages must not hold the hub.
+            return
+        if not isinstance(queue, IncomingQueue):
+            queue.put(message)
+            gevent.sleep(0)  # Nobody tells when it is taken, so the same holds here.
+            return
+        while self._in_flight >= limits.in_flight_messages or (
+            self._in_flight and self._in_flight_bytes + size > limits.in_flight_bytes
+        ):
+            self._wait_for_room()
+        self._in_flight += 1
+        self._in_flight_bytes += size
+        if queue.full():
+            self.held = True
+            queue.put(message)
+            self.held = False
+        else:
+            queue.put(message)
+
+    def _wait_for_room(self) -> None:
+        self.held = True
+        self._room = Event()
+        self._room.wait()
+        self._room = None
+        self.held = False
+
+    def _set_ending(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> None:
+        if self.ending is None:
+            self.ending, self.detail, self.exception = reason, detail, exception
+
+    def _interrupt(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.task.throw(_Ended)
+
+    def _sending_failed(self, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            logger.error("%s: failed while sending", self.peer.name, exc_info=error)
+        self.end(DisconnectReason.CONNECTION_LOST, str(error), error, politely=False)
+
+    def _reads_too_slowly(self, size: int) -> None:
+        self.end(DisconnectReason.SLOW_READER, f"{size} bytes waited to be read", politely=False)
+
+
+def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address) -> None:
+    """Live one connection from its socket to its `PeerDisconnected`. Runs in a task of its own.
+
+    Args:
+        handler: whose connection it is.
+        sock: connected; closed when this returns.
+        address: of the far end.
+
+    Raises:
+        TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
+    """
+    try:
+        if handler.ssl_context is not None:
+            sock = handler.shake_hands(sock, address)
+        connection = Connection(handler, sock, handler.create_instances(sock, address))
+    except BaseException:
+        close_now(sock)
+        raise
+    peer = connection.peer
+    peer._connection = connection
+    handler.opened(connection)
+    try:
+        connection.read()
+        connection.finish(handler.limits.linger_seconds)
+    finally:
+        connection.outbox.close()
+        close_now(sock, reset=not connection.politely)
+        handler.closed(connection)

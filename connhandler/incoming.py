@@ -1,0 +1,160 @@
+"""Connections that the far ends make: listen, accept, and live each connection in a task of its own."""
+
+import errno
+import logging
+import socket
+from collections import Counter
+from typing import Any
+
+import gevent
+import gevent.socket
+
+from connhandler import tasks
+from connhandler.connection import Address, run_connection
+from connhandler.errors import RefusalReason
+from connhandler.handler import ConnectionHandler, finish_handshake
+from connhandler.refusals import RefusalLog
+from connhandler.sockets import send_now
+
+logger = logging.getLogger(__name__)
+
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+ACCEPT_PAUSE_SECONDS = 0.1
+ACCEPTS_BETWEEN_PAUSES = 100
+
+
+class IncomingConnectionHandler(ConnectionHandler):
+    """Listens on a local interface and port. Subclasses implement `create_connection_instances`.
+
+    Args:
+        task_name: the name of this handler in every log line.
+        address: the local interface: `"127.0.0.1"`, `"0.0.0.0"`, `"::"`, …
+        port: the local port; 0 takes a free one, and `listen` stores its number in `port`.
+        incoming_queue: where all messages go.
+        limits: the bounds of every connection.
+        ssl_context: a `gevent.ssl.SSLContext` for TLS, or None.
+    """
+
+    listens = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._listener: gevent.socket.socket | None = None
+        self._open = 0
+        self._open_from: Counter[str] = Counter()
+        self._refusals = RefusalLog(self.task_name, self.counters)
+
+    def listen(self) -> None:
+        """Bind and listen; does nothing when already listening.
+
+        Raises:
+            OSError: the port is in use, or the address not one of this machine.
+        """
+        if self._listener is not None:
+            return
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        listener = gevent.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.address, self.port))
+            listener.listen(self.limits.accept_backlog)
+        except OSError as error:
+            listener.close()
+            raise OSError(
+                error.errno, f"{self.task_name}: cannot listen on {self.address}:{self.port}: {error.strerror}"
+            ) from error
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+
+    def start(self) -> None:
+        """Listen now, so that a port in use is raised here, and accept in a task of its own."""
+        self.listen()
+        super().start()
+
+    def run(self) -> None:
+        """Accept connections until `stop_accepting` or `stop` is called."""
+        self.listen()
+        listener = self._listener
+        assert listener is not None
+        accepted = 0
+        while self._listener is listener:
+            try:
+                sock, address = listener.accept()
+            except OSError as error:
+                if self._listener is not listener:
+                    return
+                self._accept_failed(error)
+                continue
+            self._accepted(sock, address)
+            accepted += 1
+            if accepted % ACCEPTS_BETWEEN_PAUSES == 0:
+                gevent.sleep(0)  # A storm of connections must not hold the hub.
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket; open connections go on."""
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            listener.close()
+        if self._run is not None and self._run is not gevent.getcurrent():
+            self._run.kill()
+            self._run = None
+
+    def stop(self, seconds: float | None = None) -> None:
+        self.stop_accepting()
+        super().stop(seconds)
+
+    def refusal_bytes(self, reason: RefusalReason) -> bytes:
+        """Return what to send, as it is, on a connection that is refused before it has a peer."""
+        return b""
+
+    def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
+        assert self.ssl_context is not None
+        secure = self.ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return finish_handshake(secure, self.limits.handshake_seconds)
+
+    def _accepted(self, sock: gevent.socket.socket, address: Address) -> None:
+        host = address[0]
+        if self._open >= self.limits.max_connections:
+            self._refuse(sock, address, RefusalReason.TOO_MANY_CONNECTIONS)
+        elif self._open_from[host] >= self.limits.max_connections_per_address:
+            self._refuse(sock, address, RefusalReason.TOO_MANY_FROM_ADDRESS)
+        else:
+            self.counters["accepted"] += 1
+            self._open += 1
+            self._open_from[host] += 1
+            tasks.spawn(f"{self.task_name}[{host}:{address[1]}]", self._live, sock, address)
+
+    def _live(self, sock: gevent.socket.socket, address: Address) -> None:
+        try:
+            if self.not_logged_in >= self.limits.max_not_logged_in:
+                self._refuse(sock, address, RefusalReason.TOO_MANY_NOT_LOGGED_IN)
+                return
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            run_connection(self, sock, address)
+        except OSError as error:
+            self._refusals.add(address, RefusalReason.HANDSHAKE_FAILED, str(error))
+        finally:
+            host = address[0]
+            self._open -= 1
+            self._open_from[host] -= 1
+            if not self._open_from[host]:
+                del self._open_from[host]
+
+    def _accept_failed(self, error: OSError) -> None:
+        if error.errno in OUT_OF_RESOURCES:
+            self._refusals.add(None, RefusalReason.OUT_OF_RESOURCES, str(error))
+            gevent.sleep(ACCEPT_PAUSE_SECONDS)
+        else:
+            # The far end was gone before we came to it (accept(2), "Error handling").
+            logger.debug("%s: accept failed: %s", self.task_name, error)
+
+    def _refuse(self, sock: gevent.socket.socket, address: Address, reason: RefusalReason) -> None:
+        self._refusals.add(address, reason)
+        try:
+            data = self.refusal_bytes(reason)
+            if data and self.ssl_context is None:
+                send_now(sock, data)
+        except OSError:
+            pass  # It is being refused; whether it hears why is up to it.
+        sock.close()

@@ -1,0 +1,116 @@
+"""A connection that this side makes, and makes again for ever."""
+
+import logging
+import random
+import socket
+import time
+from typing import Any
+
+import gevent
+import gevent.socket
+from gevent.event import Event
+
+from connhandler import tasks
+from connhandler.connection import Address, run_connection
+from connhandler.handler import ConnectionHandler, finish_handshake
+
+logger = logging.getLogger(__name__)
+
+
+class OutgoingConnectionHandler(ConnectionHandler):
+    """Connects to a remote host and port, and again after every failure and every drop, until it is stopped.
+    Subclasses implement `create_connection_instances`.
+
+    Each time it waits a random part ("full jitter") of a ceiling that starts at `Limits.retry_seconds`, doubles with
+    each failure up to `Limits.max_retry_seconds`, and starts anew after a connection that outlived it: many
+    programs that lost the same server do not come back to it at the same moment.
+
+    Args:
+        task_name: the name of this handler in every log line.
+        address: the remote host: a name or a numeric address.
+        port: the remote port.
+        incoming_queue: where all messages go.
+        limits: the bounds of every connection.
+        ssl_context: a `gevent.ssl.SSLContext` for TLS, or None.
+        server_hostname: the name that the far end's certificate must have; default `address`.
+        random: where the jitter comes from.
+    """
+
+    listens = False
+
+    def __init__(
+        self,
+        *args: Any,
+        server_hostname: str | None = None,
+        random: random.Random = random.Random(),  # noqa: B008 - one shared source is what is meant
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.server_hostname = server_hostname
+        self._random = random
+        self._stopping = Event()
+        self._failures = 0
+
+    def start(self, retry_time: float | None = None) -> None:
+        """Run in a task of its own; `retry_time` as for `run`."""
+        if self._run is None:
+            self._run = tasks.spawn(self.task_name, self.run, retry_time)
+
+    def run(self, retry_time: float | None = None) -> None:
+        """Keep one connection until `stop` is called.
+
+        Args:
+            retry_time: the first ceiling of the wait between attempts, in seconds; default `Limits.retry_seconds`.
+
+        Raises:
+            TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
+        """
+        first = self.limits.retry_seconds if retry_time is None else retry_time
+        ceiling = first
+        self._stopping.clear()
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self._connect_and_live()
+            if time.monotonic() - began > ceiling:
+                ceiling = first
+            wait = self._random.uniform(0, ceiling)
+            ceiling = min(ceiling * 2, max(self.limits.max_retry_seconds, first))
+            if not self._stopping.is_set():
+                logger.debug("%s: next attempt in %.1f s", self.task_name, wait)
+                self._stopping.wait(wait)
+
+    def stop(self, seconds: float | None = None) -> None:
+        self._stopping.set()
+        super().stop(seconds)
+
+    def stop_accepting(self) -> None:
+        """Make no new connection; an open one goes on."""
+        self._stopping.set()
+
+    def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
+        assert self.ssl_context is not None
+        secure = self.ssl_context.wrap_socket(
+            sock, server_hostname=self.server_hostname or self.address, do_handshake_on_connect=False
+        )
+        return finish_handshake(secure, self.limits.handshake_seconds)
+
+    def _connect_and_live(self) -> None:
+        try:
+            with gevent.Timeout(self.limits.connect_seconds, TimeoutError("connecting timed out")):
+                sock = gevent.socket.create_connection((self.address, self.port))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # A UnicodeError is what a host name that cannot exist gives.
+            run_connection(self, sock, (self.address, self.port))
+        except (OSError, UnicodeError) as error:
+            self.counters["failed"] += 1
+            self._log_failure(error)
+        else:
+            self.counters["connected"] += 1
+            self._failures = 0
+
+    def _log_failure(self, error: Exception) -> None:
+        """One INFO line for the first of a row of failures; the others at DEBUG."""
+        self._failures += 1
+        level = logging.INFO if self._failures == 1 else logging.DEBUG
+        logger.log(level, "%s: no connection to %s:%s: %s", self.task_name, self.address, self.port, error)

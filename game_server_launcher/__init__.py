@@ -1,0 +1,1 @@
+"""The program that starts, watches, restarts and stops game server processes."""

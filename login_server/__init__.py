@@ -1,0 +1,1 @@
+"""The program where players and game server launchers meet."""

@@ -1,0 +1,310 @@
+"""What is said on the login server's two TCP ports: by players (9000) and by launchers (9001).
+
+Every message is a JSON object with a `"type"`, in 16-bit chunks (`connhandler.tcpmessage`). Both kinds of
+connection begin with the far end's `Hello` and the login server's `Welcome`. Text and numbers carry bounds here, so
+that decoding refuses what is out of them; what a *name* or a *password* must look like is decided, with a
+clear answer, by `accounts.py`.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
+from connhandler.messages import Message
+
+VERSIONS = (1,)
+"""The protocol versions that this program speaks, on either port."""
+
+PLAYER_PORT = 9000
+LAUNCHER_PORT = 9001
+HTTP_PORT = 9080
+
+Text = Annotated[str, Meta(max_length=128)]
+LongText = Annotated[str, Meta(max_length=1024)]
+Pem = Annotated[str, Meta(max_length=4096)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Names = Annotated[list[Text], Meta(max_length=64)]
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+
+
+class ServerInfo(Struct):
+    """One game server, as players see it.
+
+    `server_id` is `LAUNCHER/NAME`. `address` and `port` are where players connect; `ping_address` is
+    `HOST:PORT` to measure the round trip to. `state` is `starting`, `ready` or `stopping`.
+    """
+
+    server_id: Text
+    name: Text
+    game: Text
+    map: Text
+    players: Count
+    capacity: Count
+    region: Text
+    address: Text
+    port: Port
+    ping_address: Text
+    version: Text
+    state: Text = "ready"
+
+
+class MatchResult(Struct):
+    """How a match ended: `winner` is empty for a draw or a match without result."""
+
+    winner: Text
+    scores: dict[Text, int]
+    reason: Text
+    """`won`, `draw`, `resigned`, `abandoned`, …"""
+    ended_at: Seconds
+    """Unix time."""
+    turns: Count = 0
+
+
+# --- players to login server ------------------------------------------------------------------------
+
+
+class Register(Message):
+    """Create an account. Answer: `Registered` or `Refused`."""
+
+    name: Text
+    password: LongText
+
+
+class LogIn(Message):
+    """Answer: `LoggedIn` and then `ServerList`, or `Refused`."""
+
+    name: Text
+    password: LongText
+
+
+class ChangePassword(Message):
+    """Answer: `PasswordChanged` or `Refused`. Only when logged in."""
+
+    old_password: LongText
+    new_password: LongText
+
+
+class JoinServer(Message):
+    """Ask for a ticket to one server. Answer: `JoinGranted` or `Refused`. Only when logged in."""
+
+    server_id: Text
+
+
+class FindMatch(Message):
+    """Ask for a match. Answer: `MatchPending`, later `MatchFound`; or `Refused`. Only when logged in.
+
+    First come, first served among those who ask for the same game and number of players. With `partner`
+    named, a match of two with that player alone, who must name this player too.
+    """
+
+    game: Text
+    players: Annotated[int, Meta(ge=2, le=16)] = 2
+    partner: Text = ""
+
+
+class CancelMatch(Message):
+    """Stop waiting for a match. Answer: `MatchCancelled`, or `Refused` when not waiting."""
+
+
+# --- login server to players ------------------------------------------------------------------------
+
+
+class Registered(Message):
+    name: Text
+
+
+class LoggedIn(Message):
+    name: Text
+
+
+class PasswordChanged(Message):
+    pass
+
+
+class ServerList(Message):
+    """All servers; sent once after `LoggedIn`."""
+
+    servers: list[ServerInfo]
+
+
+class ServersChanged(Message):
+    """What has changed in the list since the last `ServerList` or `ServersChanged`."""
+
+    changed: list[ServerInfo]
+    removed: list[Text]
+
+
+class JoinGranted(Message):
+    """A single-use ticket to a server, and where that server is."""
+
+    server_id: Text
+    address: Text
+    port: Port
+    ticket: LongText
+    expires_at: Seconds
+
+
+class MatchPending(Message):
+    """Waiting: so many of the wanted `players` are here. `reason` is empty or why the match cannot start yet."""
+
+    game: Text
+    players: Count
+    waiting: Count
+    reason: Text = ""
+
+
+class MatchFound(Message):
+    """A match, and this player's single-use ticket to it."""
+
+    match_id: Text
+    game: Text
+    players: Names
+    server_id: Text
+    address: Text
+    port: Port
+    ticket: LongText
+    expires_at: Seconds
+
+
+class MatchCancelled(Message):
+    reason: Text
+
+
+# --- launchers to login server ----------------------------------------------------------------------
+
+
+class LauncherLogIn(Message):
+    """Authenticate with the key that `login-server launcher add NAME` printed. Answer: `LauncherAccepted` or `Refused`."""
+
+    name: Text
+    key: LongText
+
+
+class RegisterServer(Message):
+    """A server that players may see. The `server_id` must begin with the launcher's name and a slash."""
+
+    server: ServerInfo
+
+
+class UpdateServer(Message):
+    """The server's whole new description."""
+
+    server: ServerInfo
+
+
+class UnregisterServer(Message):
+    server_id: Text
+
+
+# The next ones tell what happens in a match. A game controller sends them to its launcher with an empty
+# `server_id`, which the launcher fills in before it forwards them here.
+
+
+class MapChanged(Message):
+    map: Text
+    server_id: Text = ""
+
+
+class MatchStarted(Message):
+    match_id: Text
+    players: Names
+    server_id: Text = ""
+
+
+class PlayerJoined(Message):
+    match_id: Text
+    player: Text
+    server_id: Text = ""
+
+
+class PlayerLeft(Message):
+    match_id: Text
+    player: Text
+    server_id: Text = ""
+
+
+class TeamsChanged(Message):
+    """Players by team name."""
+
+    match_id: Text
+    teams: dict[Text, Names]
+    server_id: Text = ""
+
+
+class ScoreChanged(Message):
+    """Score by player or team name."""
+
+    match_id: Text
+    scores: dict[Text, int]
+    server_id: Text = ""
+
+
+class MatchTimeChanged(Message):
+    match_id: Text
+    elapsed_seconds: Seconds
+    server_id: Text = ""
+
+
+class MatchEnded(Message):
+    """Sent again until it is answered with `MatchRecorded`; recorded once however often it is sent."""
+
+    match_id: Text
+    players: Names
+    result: MatchResult
+    server_id: Text = ""
+
+
+# --- login server to launchers ----------------------------------------------------------------------
+
+
+class LauncherAccepted(Message):
+    """`public_key` (PEM) is what tickets are checked with; `issuer` is their `iss`."""
+
+    name: Text
+    issuer: Text
+    public_key: Pem
+
+
+class PlayersExpected(Message):
+    """Tickets were given out: these players may come to this match. The launcher forwards it to the controller."""
+
+    server_id: Text
+    match_id: Text
+    players: Names
+    expires_at: Seconds
+
+
+class MatchRecorded(Message):
+    match_id: Text
+
+
+FromPlayer = Hello | Pong | Register | LogIn | ChangePassword | JoinServer | FindMatch | CancelMatch
+ToPlayer = (
+    Welcome
+    | Ping
+    | Refused
+    | ShuttingDown
+    | Registered
+    | LoggedIn
+    | PasswordChanged
+    | ServerList
+    | ServersChanged
+    | JoinGranted
+    | MatchPending
+    | MatchFound
+    | MatchCancelled
+)
+MatchFact = (
+    MapChanged
+    | MatchStarted
+    | PlayerJoined
+    | PlayerLeft
+    | TeamsChanged
+    | ScoreChanged
+    | MatchTimeChanged
+    | MatchEnded
+)
+FromLauncher = Hello | Pong | LauncherLogIn | RegisterServer | UpdateServer | UnregisterServer | MatchFact
+ToLauncher = Welcome | Ping | Refused | ShuttingDown | LauncherAccepted | PlayersExpected | MatchRecorded

@@ -1,0 +1,13 @@
+"""Every test runs in a monkey-patched process, as the programs do."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, max_examples=100)
+settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
