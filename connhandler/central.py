@@ -24,7 +24,7 @@ import itertools
 import logging
 import random as random_module
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -115,7 +115,7 @@ class CentralTask:
         self.random = random or random_module.SystemRandom()
         self.now = clock()
         self._clock = clock
-        self._resolved: dict[tuple[type[Any], type[Any]], Handler | None] = {}
+        self._handlers: dict[type[Any], dict[type[Any], Handler]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_count = itertools.count()
         self._alarm: tasks.Task | None = None
@@ -141,49 +141,53 @@ class CentralTask:
         """Consume the queue until `stop` is called."""
         self.now = self._clock()
         self.on_start()
-        queue, monotonic = self.queue, time.monotonic
+        queue = self.queue
         while not self._stopped:
-            message = queue.get()
-            slice_ends = monotonic() + SLICE_SECONDS
+            burst = queue.get_burst()
+            slice_ends = time.monotonic() + SLICE_SECONDS
             while True:
-                self.handle(message)
+                self.handle_burst(*burst)
                 if self._stopped or queue.empty():
                     break
-                if monotonic() > slice_ends:
+                if time.monotonic() > slice_ends:
                     give_way()
-                    slice_ends = monotonic() + SLICE_SECONDS
-                message = queue.get()
+                    slice_ends = time.monotonic() + SLICE_SECONDS
+                burst = queue.get_burst()
 
     def stop(self) -> None:
         """Let `run` return after the message that is being handled. Callable from any task of the hub."""
-        self.queue.put_over_bound(Call(self._stop, ()))
+        self.post(self._stop)
 
     def handle(self, message: Any) -> None:
         """Handle one message. Never raises on account of a peer, never waits."""
+        self.handle_burst(getattr(message, "peer", None), (message,))
+
+    def handle_burst(self, peer: Peer | None, messages: Sequence[Any]) -> None:
+        """Handle messages of one peer that arrived together, in order, all at the same `now`."""
         self.now = self._clock()
-        peer = getattr(message, "peer", None)
-        try:
-            if peer is None:
-                message.function(*message.arguments)
-                return
-            key = (type(peer), type(message))
-            handler = self._resolved.get(key)
-            if handler is None:
-                handler = self._resolve(key)
+        handlers = self._handlers.get(type(peer))
+        if handlers is None:
+            handlers = self._handlers[type(peer)] = {}
+        for message in messages:
+            try:
+                if peer is None:
+                    message.function(*message.arguments)
+                    continue
+                if peer.dismissed and type(message) is not PeerDisconnected:
+                    continue
+                handler = handlers.get(type(message))
                 if handler is None:
-                    return
-            if peer.dismissed and key[1] is not PeerDisconnected:
-                return
-            handler(peer, message)
-        except ProtocolError as error:
-            self._blame(peer, error)
-        except Exception as error:
-            logger.exception("%s: failed while handling %s of %s", self.name, type(message).__name__, peer)
-            self._blame(peer, error)
+                    handler = handlers[type(message)] = self._find_handler(type(peer), type(message))
+                handler(peer, message)
+            except ProtocolError as error:
+                self._blame(peer, error)
+            except Exception as error:
+                logger.exception("%s: failed while handling %s of %s", self.name, type(message).__name__, peer)
+                self._blame(peer, error)
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
         """Call `function(*args)` in this task, as a message in the queue. Callable from any task of the hub."""
-        self.queue.put_over_bound(Call(function, args))
+        self.queue.put_over_bound(None, (Call(function, args),))
 
     def call_later(self, seconds: float, function: Callable[..., None], *args: Any) -> Timer:
         """Call `function(*args)` in this task after `seconds`, as a message in the queue."""
@@ -230,21 +234,20 @@ class CentralTask:
             if not timer.cancelled:
                 self.post(timer.fire)
 
-    def _resolve(self, key: tuple[type[Any], type[Any]]) -> Handler | None:
-        """Return the handler of the nearest base classes; None when none is needed.
+    def _find_handler(self, peer_class: type[Any], message_class: type[Any]) -> Handler:
+        """Return the handler of the nearest base classes.
 
         Raises:
             ProtocolError: none is known, and one is needed.
         """
-        for peer_class in key[0].__mro__:
-            for message_class in key[1].__mro__:
-                handler = self.dispatch.get((peer_class, message_class))
+        for peer_base in peer_class.__mro__:
+            for message_base in message_class.__mro__:
+                handler = self.dispatch.get((peer_base, message_base))
                 if handler is not None:
-                    self._resolved[key] = handler
                     return handler
-        if key[1] in (PeerConnected, PeerDisconnected):
-            return None
-        raise ProtocolError(f"a message of type {key[1].__name__} is not expected on this connection")
+        if message_class in (PeerConnected, PeerDisconnected):
+            return _ignore
+        raise ProtocolError(f"a message of type {message_class.__name__} is not expected on this connection")
 
     def _blame(self, peer: Peer | None, error: Exception) -> None:
         if peer is not None:
@@ -268,6 +271,10 @@ class CentralTask:
         if self._alarm is not None:
             self._alarm.kill(block=False)
             self._alarm = None
+
+
+def _ignore(peer: Peer, message: Any) -> None:
+    """The handler of `PeerConnected` and `PeerDisconnected` where a program has none."""
 
 
 def give_way() -> None:

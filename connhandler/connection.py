@@ -27,15 +27,16 @@ Invariants that live here (each has a test of this name in `tests/connhandler/te
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 import gevent.socket
 import msgspec
-from gevent.event import Event
 
 from connhandler import tasks
 from connhandler.errors import ConnectionClosed, DisconnectReason, ProtocolError
+from connhandler.gate import Gate
 from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
 from connhandler.messages import PeerConnected, PeerDisconnected
@@ -97,7 +98,7 @@ class ConnectionReader(ABC):
             ProtocolError: the bytes mean nothing; UnicodeDecodeError and msgspec's errors count as that.
         """
 
-    def receive_burst(self) -> list[bytes]:
+    def receive_burst(self) -> Sequence[bytes]:
         """Wait for at least one whole message and return all that are here. Ready-made readers override it."""
         return [self.receive()]
 
@@ -179,13 +180,19 @@ class Peer:
     address: Address = None
     dismissed: bool = False
     """Whether this side has ended the connection: none of its messages but `PeerDisconnected` is handled any more."""
+    in_flight: int = 0
+    """How many of its messages are in the incoming queue; the queue counts down."""
+    room: Gate
+    """Where its reader waits when that is as many as may be; the queue opens it."""
     _connection: "Connection | None" = None
     _logged_in: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Peer":
         if cls is Peer:
             raise TypeError("Peer must be subclassed: its class tells connections of different handlers apart")
-        return super().__new__(cls)
+        peer = super().__new__(cls)
+        peer.room = Gate()
+        return peer
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -239,11 +246,6 @@ class Peer:
             else:
                 self._connection.end(DisconnectReason.INTERNAL_ERROR, "internal error", exception)
 
-    def message_taken(self) -> None:
-        """The incoming queue says that a message of this peer was taken out of it."""
-        if self._connection is not None:
-            self._connection.message_taken()
-
 
 class _Ended(BaseException):
     """Thrown into the connection's task when the connection is to end."""
@@ -254,11 +256,11 @@ class Connection:
 
     __slots__ = (
         "_heartbeat_at",
-        "_in_flight",
+        "_encode",
+        "_frame",
         "_in_flight_bytes",
         "_missed_heartbeats",
         "_reading",
-        "_room",
         "begun_reading",
         "connected_at",
         "detail",
@@ -308,9 +310,9 @@ class Connection:
         )
         self.task = gevent.getcurrent()
         self._reading = False
-        self._in_flight = 0
         self._in_flight_bytes = 0
-        self._room: Event | None = None
+        self._encode = self.writer.encode
+        self._frame = self.writer.frame if isinstance(self.writer, StreamConnectionWriter) else None
         self._heartbeat_at = self.connected_at
         self._missed_heartbeats = 0
 
@@ -323,18 +325,13 @@ class Connection:
         reader = self.reader
         try:
             self._reading = True
-            self._put(PeerConnected(self.peer), 0)
+            self._put((PeerConnected(self.peer),), 0)
             while True:
                 burst = reader.receive_burst()
                 self.heard_at = time.monotonic()
                 self.begun_reading = True
-                for data in burst:
-                    if not data:
-                        raise ConnectionClosed
-                    message = reader.decode(data)
-                    if message is not None:
-                        message.peer = self.peer
-                    self._put(message, len(data))
+                for part in self._parts(burst):
+                    self._take(part)
         except _Ended:
             pass
         except ConnectionClosed as error:
@@ -356,7 +353,7 @@ class Connection:
 
     def send(self, message: Any) -> None:
         if not self.sealed:
-            self._send_encoded(self.writer.encode(message))
+            self._send_encoded(self._encode(message))
 
     def end(
         self,
@@ -370,8 +367,7 @@ class Connection:
         if not politely:
             self.politely = False
             self.outbox.close()
-            if self._room is not None:
-                self._room.set()
+            self.peer.room.open()
         gevent.get_hub().loop.run_callback(self._interrupt)
 
     def finish(self, seconds: float) -> None:
@@ -398,14 +394,6 @@ class Connection:
                 self._send_encoded(data)
         except Exception:
             logger.exception("%s: failed to encode the goodbye", self.peer.name)
-
-    def message_taken(self) -> None:
-        if self._in_flight:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._in_flight_bytes = 0
-            if self._room is not None:
-                self._room.set()
 
     def check(self, now: float) -> None:
         """Act on every deadline that has passed. Called by the handler's deadline task.
@@ -434,7 +422,7 @@ class Connection:
     def _wait_until_taken(self, seconds: float) -> None:
         """Wait until the central task has taken every message, so that its replies can still go out."""
         with tasks.wait_at_most(seconds):
-            while self._in_flight and self.politely:
+            while self.peer.in_flight and self.politely:
                 self._wait_for_room()
 
     def _is_late(self, now: float) -> bool:
@@ -474,38 +462,61 @@ class Connection:
             raise ValueError(
                 f"a message of {len(data)} bytes, where max_message_bytes is {self.handler.limits.max_message_bytes}"
             )
-        if isinstance(self.writer, StreamConnectionWriter):
-            data = self.writer.frame(data)
-        self.outbox.put(data)
+        self.outbox.put(data if self._frame is None else self._frame(data))
 
-    def _put(self, message: Any, size: int) -> None:
+    def _parts(self, burst: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """Cut a burst into parts that may be in flight together, of one message at least."""
         limits = self.handler.limits
-        queue = self.handler.incoming_queue
-        if message is None:
-            gevent.sleep(0)  # Nothing to hold this task back: a flood of such messages must not hold the hub.
+        if len(burst) <= limits.in_flight_messages and sum(map(len, burst)) <= limits.in_flight_bytes:
+            yield burst
             return
+        start = size = 0
+        for position, data in enumerate(burst):
+            count = position - start
+            if count and (count == limits.in_flight_messages or size + len(data) > limits.in_flight_bytes):
+                yield burst[start:position]
+                start, size = position, 0
+            size += len(data)
+        yield burst[start:]
+
+    def _take(self, part: Sequence[bytes]) -> None:
+        """Decode and put; what comes before a message that cannot be decoded is put all the same."""
+        decode, peer = self.reader.decode, self.peer
+        messages = []
+        try:
+            for data in part:
+                if not data:
+                    raise ConnectionClosed
+                message = decode(data)
+                if message is not None:
+                    message.peer = peer
+                    messages.append(message)
+        finally:
+            if messages:
+                self._put(messages, sum(map(len, part)))
+        if not messages:
+            gevent.sleep(0)  # Nothing holds this task back here: it must not hold the hub.
+
+    def _put(self, messages: Sequence[Any], size: int) -> None:
+        peer, limits, queue = self.peer, self.handler.limits, self.handler.incoming_queue
         if not isinstance(queue, IncomingQueue):
-            queue.put(message)
-            gevent.sleep(0)  # Nobody tells when it is taken, so the same holds here.
+            for message in messages:
+                queue.put(message)
+            gevent.sleep(0)  # Nobody tells when they are taken: this task must not hold the hub.
             return
-        while self._in_flight >= limits.in_flight_messages or (
-            self._in_flight and self._in_flight_bytes + size > limits.in_flight_bytes
+        while peer.in_flight and (
+            peer.in_flight + len(messages) > limits.in_flight_messages
+            or self._in_flight_bytes + size > limits.in_flight_bytes
         ):
             self._wait_for_room()
-        self._in_flight += 1
-        self._in_flight_bytes += size
-        if queue.full():
-            self.held = True
-            queue.put(message)
-            self.held = False
-        else:
-            queue.put(message)
+        self._in_flight_bytes = self._in_flight_bytes + size if peer.in_flight else size
+        self.held = queue.full()
+        queue.put_burst(peer, messages)
+        self.held = False
 
     def _wait_for_room(self) -> None:
         self.held = True
-        self._room = Event()
-        self._room.wait()
-        self._room = None
+        self.peer.room.wait()
         self.held = False
 
     def _set_ending(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> None:

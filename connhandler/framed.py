@@ -3,6 +3,7 @@
 import time
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from functools import cached_property
 
 from connhandler.connection import ConnectionReader
@@ -29,13 +30,10 @@ class FramedConnectionReader(ConnectionReader):
 
     def receive(self) -> bytes:
         if not self._received:
-            self._received.extend(self._receive_whole())
+            self._received.extend(FramedConnectionReader.receive_burst(self))
         return self._received.popleft()
 
-    def receive_burst(self) -> list[bytes]:
-        return self._receive_whole()
-
-    def _receive_whole(self) -> list[bytes]:
+    def receive_burst(self) -> Sequence[bytes]:
         framing = self.framing
         while True:
             if framing.error is not None:

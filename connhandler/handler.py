@@ -185,7 +185,7 @@ class ConnectionHandler(ABC):
         detail = f" ({message.detail})" if message.detail else ""
         logger.log(level, "%s: disconnected: %s%s", message.peer.name, message.reason.value, detail)
         if isinstance(self.incoming_queue, IncomingQueue):
-            self.incoming_queue.put_over_bound(message)
+            self.incoming_queue.put_over_bound(message.peer, (message,))
         else:
             self.incoming_queue.put(message)
 

@@ -7,7 +7,7 @@ import gevent.socket
 
 from connhandler.connection import StreamConnectionWriter
 from connhandler.framed import FramedConnectionReader
-from connhandler.framing.chunks import ByteOrder, ChunkDecoder, check_chunk_format, encode_chunks
+from connhandler.framing.chunks import LENGTH, ByteOrder, ChunkDecoder, check_chunk_format, encode_chunks
 from connhandler.limits import MAX_CHUNK_SIZE
 
 
@@ -74,6 +74,10 @@ class TcpMessageConnectionWriter(StreamConnectionWriter):
         if separate_chunks is not None:
             self.separate_chunks = separate_chunks
         check_chunk_format(self.max_message_size, self.byte_order)
+        self._pack_length = LENGTH[self.byte_order].pack
 
     def frame(self, data: bytes) -> bytes:
+        size = len(data)
+        if 0 < size < self.max_message_size:
+            return self._pack_length(size) + data
         return encode_chunks(data, self.max_message_size, self.byte_order, self.separate_chunks)

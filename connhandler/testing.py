@@ -98,9 +98,6 @@ class FakeConnection(Generic[PeerType]):
             self.failure = exception
         self.disconnected = True
 
-    def message_taken(self) -> None:
-        pass
-
 
 class ManualClock:
     """A clock that moves when the test says so; hand it to `CentralTask(clock=…)`."""
