@@ -17,6 +17,7 @@ import struct
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 LENGTH = struct.Struct("<H")
@@ -158,8 +159,7 @@ def load(port: int, connections: int, in_flight: int, size: int, messages: int) 
 
 
 def cpu_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -190,7 +190,7 @@ def main() -> None:
     arguments = parser.parse_args()
     results = {name: measure(name, arguments) for name in SERVERS}
     for name, microseconds in results.items():
-        print(f"{name:30} {microseconds / results['connhandler']:5.2f} × connhandler")
+        print(f"{name:30} {microseconds / results['connhandler']:5.2f} x connhandler")
 
 
 if __name__ == "__main__":

@@ -48,9 +48,7 @@ class ClientPeer(Peer):
 
 
 class ClientHandler(IncomingConnectionHandler):
-    def create_connection_instances(
-        self, sock: Any, address: Any
-    ) -> tuple[ClientReader, ClientWriter, ClientPeer]:
+    def create_connection_instances(self, sock: Any, address: Any) -> tuple[ClientReader, ClientWriter, ClientPeer]:
         return ClientReader(sock), ClientWriter(sock), ClientPeer()
 
 

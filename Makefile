@@ -1,0 +1,52 @@
+# On a fresh machine: `make run` sets up and serves, `make demo` plays a match, `make test` sets up and tests.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run demo test slow lint format bench clean help
+
+help: ## show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+run: $(VENV)/installed ## set up, then serve a whole stack until Ctrl-C
+	@exec $(BIN)/python -m examples.stack run
+
+demo: $(VENV)/installed ## set up, then let two scripted players play a match on free ports
+	@exec $(BIN)/python -m examples.stack demo
+
+test: lint ## set up, then lint and run every test
+	timeout -s KILL 1500 $(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/installed-dev ## the slow batteries
+	timeout -s KILL 3600 $(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed-dev ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## put every file into the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev ## CPU time per message, beside what a user would pick instead
+	$(BIN)/python -m benchmarks.echo
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "No virtual environment could be made; on Debian: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	@echo "Installing what it needs into $(VENV) (once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,test,lint]'
+	@touch $@

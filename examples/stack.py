@@ -1,0 +1,330 @@
+"""The whole stack on one machine: login server, launcher and a game.
+
+    python -m examples.stack run     serve on the default ports until Ctrl-C          (`make run`)
+    python -m examples.stack demo    play a match on free ports, then stop and report (`make demo`)
+
+Everything that is made (database, keys, logs) goes into one folder: `run/`, or a temporary one for the demo.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gevent
+from gevent.event import Event
+
+from connhandler import tasks
+
+GAME_FILES = Path(__file__).parent.parent / "game_server" / "games"
+LAUNCHER = "local"
+START_SECONDS = 30
+STOP_SECONDS = 40
+DEMO_SECONDS = 60
+
+
+class Failure(Exception):
+    """The stack cannot go on; the text says where and why."""
+
+
+class Ports(NamedTuple):
+    player: int = 9000
+    launcher: int = 9001
+    controller: int = 9002
+    http: int = 9080
+
+
+class Stack:
+    """A login server and a launcher, each in a process of its own, and the game servers that the launcher starts.
+
+    Args:
+        folder: for everything they make.
+        ports: to listen on.
+        log: whether their log lines go to files in `folder`, or to this terminal.
+    """
+
+    def __init__(self, folder: Path, ports: Ports, log_to_files: bool) -> None:
+        self.folder = folder
+        self.ports = ports
+        self._log_to_files = log_to_files
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start everything and wait until a game server is ready.
+
+        Raises:
+            Failure: something ended or did not get ready in time.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        key = self._launcher_key()
+        self._spawn("login server", "login_server", *self._login_server_options())
+        self._wait_until("the login server answers", lambda: self.status() is not None)
+        self._spawn(
+            "launcher",
+            "game_server_launcher",
+            f"--name={LAUNCHER}",
+            f"--key-file={key}",
+            f"--login-port={self.ports.launcher}",
+            f"--controller-port={self.ports.controller}",
+            f"--games={GAME_FILES}",
+            f"--run-dir={self.folder / 'launcher'}",
+        )
+        self._wait_until("a game server is in the list", lambda: bool((self.status() or {}).get("servers")))
+
+    def stop(self) -> None:
+        """Stop everything in order, the launcher (which stops its games) before the login server.
+
+        Raises:
+            Failure: something did not end by itself, or not with exit status 0.
+        """
+        wrong = []
+        for name, process in reversed(self._processes.items()):
+            if process.poll() is None:
+                process.terminate()
+            try:
+                status = process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                wrong.append(f"the {name} did not end within {STOP_SECONDS} s and was killed")
+            else:
+                if status:
+                    wrong.append(f"the {name} ended with exit status {status}")
+        self._processes.clear()
+        if wrong:
+            raise Failure("; ".join(wrong))
+
+    def status(self) -> dict[str, Any] | None:
+        """Return what the login server says of itself, or None when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports.http}/status", timeout=5) as answer:
+                status: dict[str, Any] = json.load(answer)
+                return status
+        except (OSError, ValueError, urllib.error.URLError):
+            return None
+
+    def check(self) -> None:
+        """Raises:
+        Failure: one of the processes has ended.
+        """
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise Failure(f"the {name} ended with exit status {process.returncode}{self._last_lines(name)}")
+
+    def _launcher_key(self) -> Path:
+        """Return the file with the launcher's key, made at the first start."""
+        file = self.folder / "launcher.key"
+        if not file.exists():
+            for verb in ("rotate", "add"):  # a database may be left from before, whose key is lost
+                result = subprocess.run(
+                    [sys.executable, "-m", "login_server", "launcher", verb, LAUNCHER, self._database()],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE if verb == "rotate" else None,
+                    check=False,
+                )
+                if not result.returncode:
+                    break
+            else:
+                raise Failure("no launcher key could be made (see above)")
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(result.stdout.split()[-1] + b"\n")
+        return file
+
+    def _database(self) -> str:
+        return f"--database-url=sqlite:///{self.folder / 'login_server.sqlite'}"
+
+    def _login_server_options(self) -> list[str]:
+        return [
+            f"--player-port={self.ports.player}",
+            f"--launcher-port={self.ports.launcher}",
+            f"--http-port={self.ports.http}",
+            f"--private-key-file={self.folder / 'private_key.pem'}",
+            f"--public-key-file={self.folder / 'public_key.pem'}",
+            self._database(),
+        ]
+
+    def _spawn(self, name: str, *command: str) -> None:
+        # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(self._log_file(name).open("ab")) if self._log_to_files else None
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                raise Failure(f"{START_SECONDS} s have passed and not yet: {what}")
+            gevent.sleep(0.1)
+
+    def _log_file(self, name: str) -> Path:
+        return self.folder / f"{name.replace(' ', '_')}.log"
+
+    def _last_lines(self, name: str) -> str:
+        if not self._log_to_files:
+            return ""
+        lines = self._log_file(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        return "; its last lines:\n  " + "\n  ".join(lines[-10:])
+
+
+def run(folder: Path) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    asked_to_end = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, asked_to_end.set)
+    stack = Stack(folder, Ports(), log_to_files=False)
+    try:
+        stack.start()
+        ports = stack.ports
+        print(
+            f"""
+The stack is up.
+
+  who is online, servers, matches   http://127.0.0.1:{ports.http}/
+  the same for programs             http://127.0.0.1:{ports.http}/status
+  players log in at                 127.0.0.1:{ports.player}
+
+To play, open two more terminals and start in each:
+
+  {sys.executable} -m game_server.play
+
+Ctrl-C ends everything.
+""",
+            flush=True,
+        )
+        while not asked_to_end.wait(1.0):
+            stack.check()
+    finally:
+        print("Stopping ...", flush=True)
+        stack.stop()
+    print("All stopped.", flush=True)
+
+
+def demo() -> None:
+    """Play one match with two scripted players, each in a process of its own, and check what became of it."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="connhandler-demo-") as folder:
+        stack = Stack(Path(folder), Ports(*free_ports(4)), log_to_files=True)
+        print("Starting a login server, a launcher and a game server on free ports ...", flush=True)
+        try:
+            stack.start()
+            for server in (stack.status() or {})["servers"]:
+                print(f"  server {server['server_id']}: {server['game']} on port {server['port']}", flush=True)
+            with play("alice", stack.ports), play("bob", stack.ports):
+                pass
+            match = recorded_match(stack)
+        finally:
+            stack.stop()
+    winner = match["result"]["winner"]
+    outcome = f"{winner} won" if winner else "a draw"
+    print(
+        f"demo ok: {outcome} after {match['result']['turns']} turns, recorded once; "
+        f"all stopped after {time.monotonic() - began:.1f} s"
+    )
+
+
+@contextlib.contextmanager
+def play(name: str, ports: Ports) -> Iterator[None]:
+    """Run a scripted player beside the block; wait for its end after it.
+
+    Raises:
+        Failure: the player did not finish a game.
+    """
+    options = [f"--port={ports.player}", f"--name={name}", "--register", "--match", "--auto"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "game_server.play", *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PLAY_PASSWORD": f"the password of {name}", "NO_COLOR": "1"},
+        text=True,
+    )
+    story = tasks.spawn(f"story of {name}", tell, name, process)
+    try:
+        yield
+        status = process.wait(DEMO_SECONDS)
+        story.get()
+    except subprocess.TimeoutExpired:
+        raise Failure(f"player {name} did not finish within {DEMO_SECONDS} s") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if status:
+        raise Failure(f"player {name} ended with exit status {status}")
+
+
+def tell(name: str, process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(f"  {name:>5} | {line.rstrip()}", flush=True)
+
+
+def recorded_match(stack: Stack) -> dict[str, Any]:
+    """Return the one match that `/status` knows to have ended.
+
+    Raises:
+        Failure: there is none in time, or more than one.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        stack.check()
+        matches: list[dict[str, Any]] = (stack.status() or {}).get("matches", [])
+        ended = [match for match in matches if match.get("result")]
+        if ended:
+            if len(matches) != 1:
+                raise Failure(f"/status knows {len(matches)} matches where one was played: {matches}")
+            return ended[0]
+        gevent.sleep(0.1)
+    raise Failure("the match's result did not come into /status")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on at this moment."""
+    with contextlib.ExitStack() as sockets:
+        listeners = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m examples.stack", description=__doc__.split("\n", 1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("run", help="serve on the default ports until Ctrl-C")
+    serve.add_argument("--folder", type=Path, default=Path("run"), help="for database, keys and state (default: run)")
+    commands.add_parser("demo", help="play a match on free ports, then stop and report")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "run":
+            run(arguments.folder)
+        else:
+            demo()
+    except Failure as failure:
+        print(f"{arguments.command} failed: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
