@@ -27,7 +27,7 @@ Invariants that live here (each has a test of this name in `tests/connhandler/te
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
@@ -209,11 +209,9 @@ class Peer:
 
     @logged_in.setter
     def logged_in(self, logged_in: bool) -> None:
-        connection = self._connection
-        before = connection is not None and connection.awaits_login
         self._logged_in = logged_in
-        if connection is not None and self.connected:
-            connection.handler.not_logged_in += connection.awaits_login - before
+        if self._connection is not None:
+            self._connection.count_login()
 
     def send(self, message: Any) -> None:
         """Queue a message. Never waits; does nothing when the connection is ending.
@@ -256,6 +254,7 @@ class Connection:
 
     __slots__ = (
         "_heartbeat_at",
+        "_counted_as_not_logged_in",
         "_encode",
         "_frame",
         "_in_flight_bytes",
@@ -297,28 +296,36 @@ class Connection:
         self.connected_at = self.heard_at = time.monotonic()
         self.begun_reading = False
         self.held = False
-        stream = isinstance(self.writer, StreamConnectionWriter) and (
-            type(self.writer).send is StreamConnectionWriter.send
-        )
+        self._encode = self.writer.encode
+        self._frame: Callable[[bytes], bytes] | None = None
+        if isinstance(self.writer, StreamConnectionWriter) and (
+            type(self.writer).send is StreamConnectionWriter.send  # whoever overrides it means it to be used
+        ):
+            self._frame = self.writer.frame
         self.outbox = Outbox(
             self.peer.name,
             sock,
             handler.limits,
-            None if stream else self.writer.send,
+            self.writer.send if self._frame is None else None,
             self._sending_failed,
             self._reads_too_slowly,
         )
         self.task = gevent.getcurrent()
         self._reading = False
         self._in_flight_bytes = 0
-        self._encode = self.writer.encode
-        self._frame = self.writer.frame if isinstance(self.writer, StreamConnectionWriter) else None
+        self._counted_as_not_logged_in = False
         self._heartbeat_at = self.connected_at
         self._missed_heartbeats = 0
 
     @property
     def awaits_login(self) -> bool:
         return self.peer.requires_login and not self.peer.logged_in
+
+    def count_login(self, is_open: bool = True) -> None:
+        """Keep the handler's count of connections that are not logged in."""
+        counts = is_open and self.awaits_login
+        self.handler.not_logged_in += counts - self._counted_as_not_logged_in
+        self._counted_as_not_logged_in = counts
 
     def read(self) -> None:
         """Receive, decode and put until the connection ends; return with `ending` set."""

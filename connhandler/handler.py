@@ -166,8 +166,7 @@ class ConnectionHandler(ABC):
     def opened(self, connection: Connection) -> None:
         """A connection begins. Called by its own task."""
         self._connections.add(connection)
-        if connection.awaits_login:
-            self.not_logged_in += 1
+        connection.count_login()
         if self._deadlines is None:
             self._deadlines = tasks.spawn(f"{self.task_name}.deadlines", self._watch_deadlines)
         logger.debug("%s: connected to %s", connection.peer.name, connection.peer.address)
@@ -175,8 +174,7 @@ class ConnectionHandler(ABC):
     def closed(self, connection: Connection) -> None:
         """A connection is over and its socket closed. Called by its own task; puts the last message."""
         self._connections.discard(connection)
-        if connection.awaits_login:
-            self.not_logged_in -= 1
+        connection.count_login(is_open=False)
         if not self._connections:
             self._all_closed.set()
         message = connection.disconnected()

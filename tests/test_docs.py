@@ -1,0 +1,113 @@
+"""What the README and the docs show is true: examples are run, encoded and decoded; links lead somewhere."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent.socket
+import msgspec
+import pytest
+
+from connhandler import tasks
+from connhandler.framing.chunks import LENGTH, ChunkDecoder, encode_chunks
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language on one page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def chunk_examples() -> Iterator[Any]:
+    for block in blocks(ROOT / "docs" / "protocols.md", "chunks"):
+        settings, *lines = block.splitlines()
+        size = int(re.search(r"max_message_size (\d+)", settings)[1])  # type: ignore[index]
+        order = re.search(r"byte_order (\w+)", settings)[1]  # type: ignore[index]
+        examples: list[dict[str, list[bytes]]] = []
+        for line in lines:
+            key, *values = line.split()
+            if key == "message":
+                examples.append({})
+            examples[-1][key] = [bytes.fromhex(value) for value in values]
+        for example in examples:
+            yield pytest.param(size, order, "separate_chunks" in settings, example, id=block.splitlines()[1][:40])
+
+
+@pytest.mark.parametrize(("size", "order", "separate", "example"), list(chunk_examples()))
+def test_chunks_on_the_protocols_page(size: int, order: Any, separate: bool, example: dict[str, list[bytes]]) -> None:
+    message, wire = b"".join(example["message"]), b"".join(example["wire"])
+    assert encode_chunks(message, size, order, separate) == wire
+    decoder = ChunkDecoder(size, order, separate)
+    assert decoder.receive_data(wire) == example.get("pieces", [message])
+    assert not decoder.mid_message
+    assert order in LENGTH
+
+
+def json_examples() -> Iterator[Any]:
+    for page in PAGES:
+        for block in blocks(page, "json"):
+            name, _, text = block.partition("\n")
+            if re.fullmatch(r"[\w.]+", name):
+                yield pytest.param(name, text.strip(), id=f"{page.stem}:{name}")
+
+
+@pytest.mark.parametrize(("name", "text"), list(json_examples()))
+def test_json_messages_on_the_pages(name: str, text: str) -> None:
+    module, _, message_name = name.rpartition(".")
+    message_class = getattr(importlib.import_module(module), message_name)
+    message = msgspec.json.decode(text, type=message_class)
+    assert msgspec.json.decode(msgspec.json.encode(message)) == msgspec.json.decode(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target, anchor in re.findall(r"\]\(([\w./]*)#([\w-]+)\)", page.read_text(encoding="utf-8")):
+        text = (page.parent / target if target else page).read_text(encoding="utf-8")
+        anchors = {
+            re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)
+        }
+        assert anchor in anchors, f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_readmes_program_runs() -> None:
+    (program,) = blocks(ROOT / "README.md", "python")
+    module: dict[str, Any] = {"__name__": "chat"}
+    exec(program.replace("9999", "0"), module)
+    server, (handler,) = module["server"], module["service"].handlers
+    handler.start()
+    central = tasks.spawn("chat_server", server.run)
+    address = ("127.0.0.1", handler.port)
+    with gevent.socket.create_connection(address) as alice:
+        alice.sendall(encode_chunks(b"ready?"))
+        assert receive_one(alice) == b"ready?"
+        with gevent.socket.create_connection(address) as bob:
+            bob.sendall(encode_chunks("hello, Ånna".encode()))
+            assert receive_one(alice) == receive_one(bob) == "hello, Ånna".encode()
+    handler.stop()
+    server.stop()
+    central.get(timeout=5)
+
+
+def receive_one(sock: gevent.socket.socket) -> bytes:
+    decoder = ChunkDecoder()
+    with gevent.Timeout(5):
+        while True:
+            messages = decoder.receive_data(sock.recv(65536))
+            if messages:
+                return messages[0]
+
+
+def test_the_walk_through_shows_the_example_as_it_is() -> None:
+    example = (ROOT / "examples" / "echo.py").read_text(encoding="utf-8")
+    page = ROOT / "docs" / "adding_a_connection_type.md"
+    shown = blocks(page, "python")
+    squeezed = re.sub(r"\s+", "", example)
+    for block in shown[:-1]:
+        assert re.sub(r"\s+", "", block) in squeezed, f"not in examples/echo.py:\n{block}"
+    exec(shown[-1], {})
