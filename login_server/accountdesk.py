@@ -1,0 +1,152 @@
+"""Where players register, log in and change their passwords. Part of the central task."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from connhandler import CentralTask, Message, PeerDisconnected
+from login_server.accounts import Account, check_name, check_new_password
+from login_server.backoffice import BackOffice
+from login_server.gameclienthandler import PlayerPeer
+from login_server.protocol import ChangePassword, LoggedIn, LogIn, PasswordChanged, Register, Registered
+from login_server.reception import Reception
+from login_server.refusal import Refusal
+from login_server.servernews import ServerNews
+from login_server.state import State
+
+logger = logging.getLogger(__name__)
+
+MAX_WRONG_LOGINS = 5
+"""On one connection; then it is disconnected."""
+
+Then = Callable[[Any], None]
+
+
+class AccountDesk:
+    """Each request takes several steps, in a pool for hashing and in one for the database; each step's result comes
+    back as a message and begins the next.
+    """
+
+    def __init__(
+        self,
+        central: CentralTask,
+        reception: Reception,
+        state: State,
+        back_office: BackOffice,
+        news: ServerNews,
+    ) -> None:
+        self._central = central
+        self._reception = reception
+        self._state = state
+        self._accounts = back_office.accounts
+        self._database_pool = back_office.database_pool
+        self._passwords = back_office.passwords
+        self._password_pool = back_office.password_pool
+        self._news = news
+
+    def register(self, peer: PlayerPeer, message: Register) -> None:
+        _check_idle(peer)
+        _check_logged_out(peer)
+        check_name(message.name)
+        check_new_password(message.password)
+
+        def hashed(password_hash: str) -> None:
+            account = message.name, password_hash, self._central.now
+            self._in_database(peer, message, self._accounts.add, *account, then=added)
+
+        def added(account_id: int) -> None:
+            logger.info("player %s registered, account %d (%s)", message.name, account_id, peer)
+            self._state.counters["registered"] += 1
+            peer.send(Registered(name=message.name))
+
+        self._hashing(peer, message, self._passwords.hash, message.password, then=hashed)
+
+    def log_in(self, peer: PlayerPeer, message: LogIn) -> None:
+        _check_idle(peer)
+        _check_logged_out(peer)
+
+        def verified(account: Account | None) -> None:
+            if account is None:
+                self._wrong_login(peer, message, message.name)
+            elif account.name in self._state.players:
+                raise Refusal("already_logged_in", f"{account.name} is logged in on another connection")
+            else:
+                self._admit(peer, account)
+
+        self._verify(peer, message, message.name, message.password, then=verified)
+
+    def change_password(self, peer: PlayerPeer, message: ChangePassword) -> None:
+        _check_idle(peer)
+        check_new_password(message.new_password)
+
+        def verified(account: Account | None) -> None:
+            if account is None:
+                self._wrong_login(peer, message, peer.player)
+            else:
+                new_hash = self._passwords.hash, message.new_password
+                self._hashing(peer, message, *new_hash, then=partial(hashed, account.account_id))
+
+        def hashed(account_id: int, password_hash: str) -> None:
+            change = self._accounts.set_password_hash, account_id, password_hash
+            self._in_database(peer, message, *change, then=stored)
+
+        def stored(_: None) -> None:
+            logger.info("player %s changed the password (%s)", peer.player, peer)
+            peer.send(PasswordChanged())
+
+        self._verify(peer, message, peer.player, message.old_password, then=verified)
+
+    def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
+        if peer.player:
+            del self._state.players[peer.player]
+            logger.info("player %s is gone: %s (%s)", peer.player, message.reason.value, peer)
+
+    def _admit(self, peer: PlayerPeer, account: Account) -> None:
+        peer.player = account.name
+        peer.logged_in = True
+        self._state.players[account.name] = peer
+        self._state.counters["logged_in"] += 1
+        logger.info("player %s logged in (%s)", account.name, peer)
+        peer.send(LoggedIn(name=account.name))
+        self._news.send_list(peer)
+
+    def _wrong_login(self, peer: PlayerPeer, message: Message, name: str) -> None:
+        peer.wrong_logins += 1
+        logger.info("wrong name or password for %r, wrong so far: %d (%s)", name, peer.wrong_logins, peer)
+        self._reception.refuse(peer, message, Refusal("wrong_login", "wrong name or password"))
+        if peer.wrong_logins >= MAX_WRONG_LOGINS:
+            peer.disconnect("too many wrong passwords")
+
+    def _verify(self, peer: PlayerPeer, message: Message, name: str, password: str, then: Then) -> None:
+        """Find the account of that name; None when there is none or its password is another."""
+
+        def found(account: Account | None) -> None:
+            password_hash = account.password_hash if account else None
+
+            def checked(right: bool) -> None:
+                then(account if right else None)
+
+            self._hashing(peer, message, self._passwords.verify, password_hash, password, then=checked)
+
+        self._in_database(peer, message, self._accounts.find, name, then=found)
+
+    def _hashing(
+        self, peer: PlayerPeer, message: Message, function: Callable[..., Any], *args: Any, then: Then
+    ) -> None:
+        self._reception.perform(peer, message, self._password_pool, function, *args, then=then)
+
+    def _in_database(
+        self, peer: PlayerPeer, message: Message, function: Callable[..., Any], *args: Any, then: Then
+    ) -> None:
+        self._reception.perform(peer, message, self._database_pool, function, *args, then=then)
+
+
+def _check_idle(peer: PlayerPeer) -> None:
+    if peer.work:
+        raise Refusal("busy", "one thing after the other: your last request is still at work")
+
+
+def _check_logged_out(peer: PlayerPeer) -> None:
+    if peer.logged_in:
+        raise Refusal("already_logged_in", f"you are logged in as {peer.player}")

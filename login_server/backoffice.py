@@ -1,0 +1,20 @@
+"""What the desks have done for them because it takes time: the database and password hashing, each in its pool."""
+
+from msgspec import Struct
+
+from connhandler import WorkerPool
+from login_server.accounts import Accounts
+from login_server.launcherkeys import LauncherKeys
+from login_server.passwords import Passwords
+from login_server.results import Results
+
+
+class BackOffice(Struct, frozen=True):
+    """The stores are used in `database_pool` only, the passwords in `password_pool` only."""
+
+    accounts: Accounts
+    launcher_keys: LauncherKeys
+    results: Results
+    database_pool: WorkerPool
+    passwords: Passwords
+    password_pool: WorkerPool

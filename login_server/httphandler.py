@@ -1,0 +1,11 @@
+"""Connections from browsers and monitors: HTTP, port 9080."""
+
+from connhandler.http import HttpConnectionHandler, HttpPeer
+
+
+class VisitorPeer(HttpPeer):
+    """A browser, or a program that asks for the status."""
+
+
+class VisitorHandler(HttpConnectionHandler):
+    peer_class = VisitorPeer

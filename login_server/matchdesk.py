@@ -1,0 +1,149 @@
+"""Where players ask for a server or a match, and get their tickets. Part of the central task."""
+
+import logging
+
+from connhandler import CentralTask, PeerDisconnected
+from login_server.gameclienthandler import PlayerPeer
+from login_server.matchmaking import Queue
+from login_server.protocol import (
+    CancelMatch,
+    FindMatch,
+    JoinGranted,
+    JoinServer,
+    MatchCancelled,
+    MatchFound,
+    MatchPending,
+    PlayersExpected,
+    ServerInfo,
+)
+from login_server.refusal import Refusal
+from login_server.servers import owner
+from login_server.state import State
+from login_server.tickets import ANY_GAME, TicketIssuer
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10
+"""How long after its tickets' end a match may still begin: the last player may just have come."""
+
+
+class MatchDesk:
+    def __init__(
+        self, central: CentralTask, state: State, issuer: TicketIssuer
+    ) -> None:
+        self._central = central
+        self._state = state
+        self._issuer = issuer
+
+    def join_server(self, peer: PlayerPeer, message: JoinServer) -> None:
+        """Who belongs to a match there gets a ticket to that match, and so can come back after a lost connection."""
+        match = self._state.matches.find(peer.player, message.server_id)
+        server = self._state.directory.joinable(message.server_id, peer.player, match is not None, self._central.now)
+        game_id, players = (match.match_id, match.players) if match else (ANY_GAME, [peer.player])
+        ticket, expires_at = self._issue(peer.player, server, game_id, players)
+        logger.info("player %s may join %s, match %s", peer.player, server.server_id, game_id)
+        peer.send(
+            JoinGranted(
+                server_id=server.server_id,
+                address=server.address,
+                port=server.port,
+                ticket=ticket,
+                expires_at=expires_at,
+            )
+        )
+
+    def find_match(self, peer: PlayerPeer, message: FindMatch) -> None:
+        queue = self._state.matchmaker.add(peer.player, message.game, message.players, message.partner)
+        logger.info(
+            "player %s looks for a match of %s with %s",
+            peer.player,
+            message.game,
+            message.partner or f"{message.players - 1} others",
+        )
+        self._start_or_tell(queue, {})
+
+    def cancel_match(self, peer: PlayerPeer, message: CancelMatch) -> None:
+        queue, left_alone = self._state.matchmaker.cancel(peer.player)
+        logger.info("player %s looks for a match no more", peer.player)
+        peer.send(MatchCancelled(reason="you cancelled"))
+        self._cancel(left_alone, f"{peer.player} cancelled")
+        self._start_or_tell(queue, {})
+
+    def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
+        if peer.player:
+            queue, left_alone = self._state.matchmaker.drop(peer.player)
+            self._cancel(left_alone, f"{peer.player} is gone")
+            if queue:
+                self._start_or_tell(queue, {})
+
+    def drop_expired(self) -> None:
+        """Give up the seats and matches to which nobody came in time."""
+        self._state.directory.drop_expired_seats(self._central.now)
+        for match in self._state.matches.drop_expired(self._central.now):
+            logger.info("%s is lost: nobody came to %s", match.match_id, match.server_id)
+
+    def start_waiting(self) -> None:
+        """Servers or seats may have become free: let all groups that can begin do so."""
+        hopeless: dict[tuple[str, int], str] = {}
+        for queue in self._state.matchmaker.complete():
+            self._start_or_tell(queue, hopeless)
+
+    def _start_or_tell(self, queue: Queue, hopeless: dict[tuple[str, int], str]) -> None:
+        """Begin matches of a queue while there are players and servers; tell the others what they wait for.
+
+        Args:
+            hopeless: the games and numbers of players that no server has been found for in this turn, and why.
+        """
+        kind = queue.game, queue.players
+        while len(group := self._state.matchmaker.first_group(queue)) == queue.players and kind not in hopeless:
+            try:
+                server = self._state.directory.choose(*kind, self._central.now)
+            except Refusal as refusal:
+                hopeless[kind] = refusal.message
+            else:
+                self._state.matchmaker.take(group)
+                self._begin(group, server)
+        for player, waiting, reason in self._state.matchmaker.news(queue, hopeless.get(kind, "")):
+            pending = MatchPending(game=queue.game, players=queue.players, waiting=waiting, reason=reason)
+            self._state.players[player].send(pending)
+
+    def _begin(self, players: list[str], server: ServerInfo) -> None:
+        match_id = self._central.new_id("match-")
+        tickets = {player: self._issue(player, server, match_id, players) for player in players}
+        expires_at = max(expires_at for _, expires_at in tickets.values())
+        self._state.matches.expect(match_id, server.game, server.server_id, players, expires_at + GRACE_SECONDS)
+        self._state.counters["matches_found"] += 1
+        logger.info("%s: %s on %s for %s", match_id, server.game, server.server_id, ", ".join(players))
+        # The launcher first, so that the game server is likely to know of them before they come.
+        self._state.launchers[owner(server.server_id)].send(
+            PlayersExpected(
+                server_id=server.server_id, match_id=match_id, players=players, expires_at=expires_at
+            )
+        )
+        for player, (ticket, ticket_expires_at) in tickets.items():
+            self._state.players[player].send(
+                MatchFound(
+                    match_id=match_id,
+                    game=server.game,
+                    players=players,
+                    server_id=server.server_id,
+                    address=server.address,
+                    port=server.port,
+                    ticket=ticket,
+                    expires_at=ticket_expires_at,
+                )
+            )
+
+    def _issue(
+        self, player: str, server: ServerInfo, game_id: str, players: list[str]
+    ) -> tuple[str, float]:
+        ticket_id = self._central.new_id("ticket-")
+        now = self._central.now
+        ticket, expires_at = self._issuer.issue(player, server.server_id, game_id, players, now, ticket_id)
+        self._state.directory.keep_seat(player, server.server_id, expires_at)
+        self._state.counters["tickets"] += 1
+        return ticket, expires_at
+
+    def _cancel(self, players: list[str], reason: str) -> None:
+        for player in players:
+            self._state.players[player].send(MatchCancelled(reason=reason))

@@ -1,0 +1,110 @@
+"""What the HTTP port answers: the status as JSON, and a page that shows it to people. Part of the central task."""
+
+import base64
+import hashlib
+import importlib.resources
+import re
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from connhandler import CentralTask
+from connhandler.http import HttpRequest, HttpResponse
+from login_server.httphandler import VisitorPeer
+from login_server.protocol import VERSIONS
+from login_server.state import State
+
+MAX_LISTED = 1_000
+MAX_LISTED_RUNNING = 100
+"""What keeps the status below `Limits.max_message_bytes`."""
+
+
+class StatusDesk:
+    """Answers every request at once.
+
+    Args:
+        version: of this program, to be shown.
+
+    Attributes:
+        connection_counters: what the connection handlers have counted, by handler.
+    """
+
+    def __init__(self, central: CentralTask, state: State, version: str) -> None:
+        self.connection_counters: Mapping[str, Counter[str]] = {}
+        self._central = central
+        self._state = state
+        self._version = version
+        self._started_at = central.now
+        self._page = importlib.resources.files("login_server").joinpath("pages/status.html").read_bytes()
+        self._page_headers = {"Content-Security-Policy": _policy(self._page.decode())}
+        self._routes = {"/": self._show_page, "/status": self._tell_status, "/healthz": self._tell_health}
+
+    def answer(self, peer: VisitorPeer, request: HttpRequest) -> None:
+        """The connection itself refuses other methods than GET and HEAD."""
+        route = self._routes.get(request.path)
+        if route is None:
+            known = ", ".join(self._routes)
+            response = HttpResponse(404, f"404: there is nothing at this address, only at {known}\n".encode())
+        else:
+            response = route()
+        response.headers |= {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        peer.send(response)
+
+    def status(self) -> dict[str, Any]:
+        """All that the public may know, as values that JSON knows; the longest lists are cut, not the `counts`."""
+        state = self._state
+        waiting = Counter(wish.queue for wish in state.matchmaker.wishes.values())
+        running = reversed(state.matches.running.values())
+        return {
+            "players": sorted(islice(state.players, MAX_LISTED), key=str.lower),
+            "servers": list(islice(state.directory.servers.values(), MAX_LISTED)),
+            "matches": [*islice(running, MAX_LISTED_RUNNING), *reversed(state.matches.ended.values())],
+            "waiting": [
+                {"game": queue.game, "players": queue.players, "waiting": count, "named": bool(queue.pair)}
+                for queue, count in islice(waiting.items(), MAX_LISTED)
+            ],
+            "launchers": sorted(state.launchers),
+            "counts": {
+                "players": len(state.players),
+                "servers": len(state.directory.servers),
+                "matches": sum(match.state == "running" for match in state.matches.running.values()),
+                "waiting": len(state.matchmaker.wishes),
+            },
+            "counters": {**state.counters, "connections": self.connection_counters},
+            "now": self._central.now,
+            "uptime_seconds": round(self._central.now - self._started_at, 3),
+            "versions": {"program": self._version, "protocol": VERSIONS},
+        }
+
+    def _show_page(self) -> HttpResponse:
+        return HttpResponse(200, self._page, "text/html; charset=utf-8", dict(self._page_headers))
+
+    def _tell_status(self) -> HttpResponse:
+        return HttpResponse(200, msgspec.json.encode(self.status()), "application/json")
+
+    def _tell_health(self) -> HttpResponse:
+        return HttpResponse(200, b"ok\n")
+
+
+def _policy(page: str) -> str:
+    """Allow the page its own script and style, by their hashes, and nothing else (CSP level 3)."""
+    hashes = {}
+    for tag in ("script", "style"):
+        (text,) = re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        hashes[tag] = f"{tag}-src 'sha256-{digest}'"
+    return "; ".join(
+        [
+            "default-src 'none'",
+            hashes["script"],
+            hashes["style"],
+            "connect-src 'self'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
