@@ -1,0 +1,166 @@
+"""`python -m game_server_launcher`: runs game servers.
+
+`… check FILE…` looks at game files, `… status` at a run folder.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gevent
+
+from connhandler import IncomingQueue, Limits, Service, WorkerPool
+from connhandler.configuration import load_configuration, require_extra, set_up_logging
+
+PROGRAM = "game-server-launcher"
+
+MAX_QUEUED_WRITES = 2000
+"""Of state files and the journal: each server has one under way at most, so this many are never reached."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the launcher, or one of its sub-commands; return the exit status.
+
+    0 after an orderly end, 1 when the port or the run folder is taken, 2 for a wrong setting or game file.
+
+    Raises:
+        SystemExit: with status 2 for a wrong setting, after one sentence on stderr.
+    """
+    require_extra(PROGRAM, "launcher", "psutil")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["check"]:
+        return check(arguments[1:])
+    if arguments[:1] == ["status"]:
+        return status(arguments[1:])
+    return launch(arguments)
+
+
+def launch(argv: Sequence[str]) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    from game_server_launcher.config import ENVIRONMENT_PREFIX, KeyMissing, LauncherConfig, read_key
+    from game_server_launcher.gamecontrollerhandler import GameControllerHandler
+    from game_server_launcher.gamefile import GameFileError, load_games
+    from game_server_launcher.launcher import Launcher
+    from game_server_launcher.loginserverhandler import LoginServerHandler
+    from game_server_launcher.runfolder import RunFolder, RunFolderError
+    from game_server_launcher.runner import Runner
+
+    config = load_configuration(
+        LauncherConfig,
+        program=PROGRAM,
+        description="Starts game servers, watches over them, and stands between them and the login server.",
+        argv=argv,
+        environment_prefix=ENVIRONMENT_PREFIX,
+        epilog="Sub-commands: 'check FILE…' says whether game files are right, 'status' shows what runs.",
+    )
+    set_up_logging(config.log_level)
+    try:
+        games = load_games(Path(path) for path in config.games)
+        key = read_key(config)
+    except (GameFileError, KeyMissing) as error:
+        return _end(error, 2)
+    try:
+        folder = RunFolder(config.run_dir)
+    except RunFolderError as error:
+        return _end(error, 1)
+    files = WorkerPool("files", threads=1, max_queued=MAX_QUEUED_WRITES)
+    work = WorkerPool("work", threads=2, max_queued=MAX_QUEUED_WRITES)
+    queue = IncomingQueue()
+    controllers = GameControllerHandler(
+        "controllers",
+        config.controller_address,
+        config.controller_port,
+        queue,
+        limits=Limits(max_connections_per_address=Limits().max_connections),  # All games are on this machine.
+    )
+    try:
+        controllers.listen()
+        runner = Runner(folder, work, config.controller_address, controllers.port)
+        launcher = Launcher(
+            config.name,
+            key,
+            games,
+            folder,
+            runner,
+            file_pool=files,
+            work_pool=work,
+            leave_running=config.leave_running,
+            figures_seconds=config.figures_seconds,
+            queue=queue,
+        )
+        login_server = LoginServerHandler("login_server", config.login_address, config.login_port, queue)
+        service = Service(launcher, [controllers, login_server], [files, work])
+        hurry = Hurry(launcher.post, launcher.hurry)
+        try:
+            return service.run()
+        finally:
+            hurry.close()
+            runner.close()
+    except OSError as error:
+        return _end(error.strerror or error, 1)
+    finally:
+        folder.close()
+
+
+class Hurry:
+    """Calls a function at the second signal: whoever presses Ctrl-C twice does not want to wait for games."""
+
+    def __init__(self, post: Callable[..., None], function: Callable[[], None]) -> None:
+        self._signals = 0
+        self._post = post
+        self._function = function
+        self._watchers = [gevent.signal_handler(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)]
+
+    def close(self) -> None:
+        for watcher in self._watchers:
+            watcher.cancel()
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        if self._signals == 2:
+            self._post(self._function)
+
+
+def check(argv: Sequence[str]) -> int:
+    """Say what game files would start, or what is wrong with the first wrong one."""
+    from game_server_launcher.gamefile import GameFileError, load_games
+
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} check", description="Say whether game files are right.")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a game file, or a folder of them")
+    try:
+        games = load_games(parser.parse_args(argv).files)
+    except GameFileError as error:
+        return _end(error, 2)
+    for game in games:
+        ports = game.port or "any free port"
+        print(f"{game.game}: {', '.join(game.server_names) or 'no server'} on {ports}: {' '.join(game.command)}")
+    return 0
+
+
+def status(argv: Sequence[str]) -> int:
+    """Show what the state files of a run folder say, whether a launcher is running or not."""
+    from game_server_launcher.runfolder import load_servers
+
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} status", description="Show the servers of a launcher.")
+    parser.add_argument("--run-dir", type=Path, default=Path("run"), help="its run folder (default: %(default)s)")
+    for server in load_servers(parser.parse_args(argv).run_dir).values():
+        parts = [server.name, server.state.value]
+        if server.pid:
+            parts.append(f"process {server.pid}, port {server.port}, {len(server.matches)} matches")
+        print(": ".join([*parts, *([server.reason] if server.reason else [])]))
+    return 0
+
+
+def _end(why: object, exit_status: int) -> int:
+    print(f"{PROGRAM}: {why}", file=sys.stderr)
+    return exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The launcher's settings; each is a TOML key, an environment variable and a flag."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from game_server_launcher.protocol import CONTROLLER_PORT
+from login_server.protocol import LAUNCHER_PORT
+
+ENVIRONMENT_PREFIX = "LAUNCHER_"
+"""Not GAME_SERVER_LAUNCHER_: a game server's own settings may well begin with GAME_SERVER_."""
+
+
+class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_.-]{1,32}$",
+            description="name of this launcher, as given to 'login-server launcher add NAME'",
+        ),
+    ] = "launcher"
+    key: Annotated[
+        str,
+        Meta(
+            max_length=1024,
+            description="key that 'login-server launcher add NAME' printed; better in --key-file",
+            extra={"secret": True},
+        ),
+    ] = ""
+    key_file: Annotated[Path, Meta(description="file whose first line is the key")] = Path("launcher.key")
+    login_address: Annotated[str, Meta(min_length=1, description="host of the login server")] = "127.0.0.1"
+    login_port: Annotated[int, Meta(ge=1, le=65535, description="the login server's port for launchers")] = (
+        LAUNCHER_PORT
+    )
+    controller_address: Annotated[
+        str, Meta(min_length=1, description="local interface for the controllers inside the game processes")
+    ] = "127.0.0.1"
+    controller_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="port for these controllers; 0 picks one, but then games do not find the next launcher",
+        ),
+    ] = CONTROLLER_PORT
+    games: Annotated[list[str], Meta(min_length=1, description="game files, or folders of them (*.toml)")] = (
+        msgspec.field(default_factory=lambda: ["games"])
+    )
+    run_dir: Annotated[
+        Path, Meta(description="folder for state, results and output; one launcher at a time uses it")
+    ] = Path("run")
+    leave_running: Annotated[
+        bool, Meta(description="at the end, leave the games running for the next launcher to take up")
+    ] = False
+    figures_seconds: Annotated[
+        float, Meta(ge=0.1, le=3600, description="between two measurements of what the processes use")
+    ] = 5.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="from which level up to log")
+    ] = "info"
+
+
+class KeyMissing(Exception):
+    """There is no key to log in with; the text says where one was looked for."""
+
+
+def read_key(config: LauncherConfig) -> str:
+    """Return the launcher's key.
+
+    Raises:
+        KeyMissing: it is neither in the settings nor in the key file.
+    """
+    if config.key:
+        return config.key
+    try:
+        lines = config.key_file.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise KeyMissing(f"--key-file: cannot read {config.key_file}: {why}; or give --key") from error
+    if not lines:
+        raise KeyMissing(f"--key-file: {config.key_file} is empty; expected the key in its first line")
+    return lines[0]

@@ -1,0 +1,36 @@
+"""Connections from the game controllers inside our game processes: one for each game server."""
+
+import gevent.socket
+
+from connhandler import IncomingConnectionHandler, Peer
+from connhandler.connection import Address
+from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter
+from game_server_launcher.protocol import FromController
+
+
+class ControllerPeer(Peer):
+    """The controller inside one game process.
+
+    Attributes:
+        said_hello: and was told which version is spoken.
+        server: the name of its game server; empty until it has logged in.
+    """
+
+    requires_login = True
+    said_hello: bool = False
+    server: str = ""
+
+
+class ControllerReader(JsonMessageReader):
+    message_type = FromController
+
+
+class ControllerWriter(JsonServerMessageWriter):
+    pass
+
+
+class GameControllerHandler(IncomingConnectionHandler):
+    def create_connection_instances(
+        self, sock: gevent.socket.socket, address: Address
+    ) -> tuple[ControllerReader, ControllerWriter, ControllerPeer]:
+        return ControllerReader(sock), ControllerWriter(sock), ControllerPeer()

@@ -1,0 +1,313 @@
+"""One TOML file a game: how its servers are called, started, found ready, stopped and restarted.
+
+The file is decoded into `GameFile`, whose fields are the keys that may stand in it. Whatever is wrong with it is a
+`GameFileError`: one sentence with the file, the key and what was expected. Nothing here starts or looks at a process.
+"""
+
+import difflib
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from signal import Signals
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
+"""A server's name: part of its id and of file names, where only ours have a dot."""
+
+Text = Annotated[str, Meta(max_length=128)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+PortRange = Annotated[str, Meta(pattern=r"^\d{1,5}-\d{1,5}$")]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Command = Annotated[list[str], Meta(min_length=1)]
+
+PLACEHOLDERS = (
+    "port",
+    "listen_address",
+    "controller_address",
+    "controller_port",
+    "server",
+    "token",
+    "run_dir",
+    "python",
+    "pid",
+)
+"""What may stand in braces in a command line and in the environment; `{pid}` in a stop command alone."""
+
+_PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")  # `${name}` is left for a shell
+
+
+class GameFileError(Exception):
+    """A game file is wrong; the text names the file, the key and what was expected."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a game file."""
+
+
+class ReadyByController(Table, frozen=True, tag_field="by", tag="controller"):
+    """The game's own controller says so, with `ServerReady`."""
+
+    seconds: Seconds = 30.0
+
+
+class ReadyByOutput(Table, frozen=True, tag_field="by", tag="output"):
+    """A line of the game's output in which this regular expression is found."""
+
+    pattern: str
+    seconds: Seconds = 30.0
+
+
+class ReadyByPort(Table, frozen=True, tag_field="by", tag="port"):
+    """A TCP connection to the game's port is accepted."""
+
+    seconds: Seconds = 30.0
+
+
+class StopByController(Table, frozen=True, tag_field="by", tag="controller"):
+    """The game's own controller is told, with `StopServer`."""
+
+    seconds: Seconds = 10.0
+    term_seconds: Seconds = 10.0
+
+
+class StopByInput(Table, frozen=True, tag_field="by", tag="stdin"):
+    """A line on the game's standard input."""
+
+    text: str
+    seconds: Seconds = 10.0
+    term_seconds: Seconds = 10.0
+
+
+class StopByCommand(Table, frozen=True, tag_field="by", tag="command"):
+    """Another program that makes the game end."""
+
+    command: Command
+    seconds: Seconds = 10.0
+    term_seconds: Seconds = 10.0
+
+
+class StopBySignal(Table, frozen=True, tag_field="by", tag="signal"):
+    """A signal to the game's process group."""
+
+    signal: Literal["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"] = "TERM"
+    seconds: Seconds = 10.0
+    term_seconds: Seconds = 10.0
+
+    @property
+    def number(self) -> Signals:
+        return Signals[f"SIG{self.signal}"]
+
+
+class Restart(Table, frozen=True):
+    """What happens when the game ends without having been asked to.
+
+    The first restart waits `first_seconds`, and each crash doubles it, up to `max_seconds`. A server that crashes
+    `crashes` times in `within_seconds` is given up; one that ran that long begins anew with `first_seconds`.
+    """
+
+    policy: Literal["always", "on-failure", "never"] = "always"
+    first_seconds: Seconds = 1.0
+    max_seconds: Seconds = 60.0
+    crashes: Annotated[int, Meta(ge=1, le=1000)] = 5
+    within_seconds: Seconds = 60.0
+
+
+class Output(Table, frozen=True):
+    """The game's output is kept in `files` files of at most `max_bytes`, and the one being written."""
+
+    max_bytes: Annotated[int, Meta(ge=4096)] = 8 * 1024 * 1024
+    files: Annotated[int, Meta(ge=0, le=1000)] = 5
+
+
+class GameFile(Table, frozen=True):
+    """The keys of a game file."""
+
+    game: Annotated[str, Meta(min_length=1, max_length=128)]
+    command: Command
+    name: Name = ""
+    """What its servers are called; empty for the file's name."""
+    servers: Annotated[int, Meta(ge=0, le=1000)] | Annotated[list[Name], Meta(max_length=1000)] = 1
+    """How many (`NAME-1`, `NAME-2`, …; one alone is `NAME`), or their names."""
+    region: Text = ""
+    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    map: Text = ""
+    version: Text = ""
+    folder: str = "{run_dir}"
+    """The working folder; one that is not absolute is looked for beside the game file."""
+    port: Port | PortRange = 0
+    """A port, a range such as `"7000-7009"`, or 0 for any free one."""
+    address: Text = ""
+    """Where players connect; empty for `listen_address`."""
+    listen_address: Text = "127.0.0.1"
+    environment: dict[str, str] = {}
+    ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
+    stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
+    restart: Restart = Restart()
+    output: Output = Output()
+
+    @property
+    def server_names(self) -> list[str]:
+        if isinstance(self.servers, list):
+            return list(self.servers)
+        if self.servers == 1:
+            return [self.name]
+        return [f"{self.name}-{number}" for number in range(1, self.servers + 1)]
+
+    @property
+    def ports(self) -> range:
+        """The ports to choose from; empty for any free one."""
+        if isinstance(self.port, str):
+            first, last = (int(end) for end in self.port.split("-"))
+            return range(first, last + 1)
+        return range(self.port, self.port + 1) if self.port else range(0)
+
+
+def load_games(paths: Iterable[Path]) -> list[GameFile]:
+    """Read game files; of a folder, every `*.toml` in it.
+
+    Raises:
+        GameFileError: one of them is wrong, there is none, or two servers have the same name.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(path.glob("*.toml"))
+            if not found:
+                raise GameFileError(f"{path}: no game file (*.toml) in this folder")
+            files += found
+        else:
+            files.append(path)
+    games = [load_game_file(file) for file in files]
+    owners: dict[str, Path] = {}
+    for file, game in zip(files, games, strict=True):
+        for name in game.server_names:
+            if name in owners:
+                raise GameFileError(
+                    f"{file}: servers: a server called {name!r} is in {owners[name]} already; "
+                    "every server of a launcher needs a name of its own"
+                )
+            owners[name] = file
+    return games
+
+
+def load_game_file(path: Path) -> GameFile:
+    """Read one game file.
+
+    Relative paths in `command[0]` and `folder` are made absolute, from the folder that the file is in.
+
+    Raises:
+        GameFileError: it cannot be read or is wrong.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GameFileError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise GameFileError(f"{path}: not TOML: {error}") from error
+    try:
+        _check_keys(table, GameFile, "")
+        game = msgspec.convert({"name": path.stem, **table}, GameFile, strict=True)
+        _check(game)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise GameFileError(f"{path}: {str(error).replace('$.', '')}") from error
+    return msgspec.structs.replace(
+        game,
+        command=[_beside(path, game.command[0], program=True), *game.command[1:]],
+        folder=_beside(path, game.folder),
+        address=game.address or game.listen_address,
+    )
+
+
+def expand(text: str, values: Mapping[str, object]) -> str:
+    """Put values in the place of `{placeholders}`; anything else in braces stays as it is.
+
+    Raises:
+        KeyError: a placeholder that `values` lacks.
+    """
+    return _PLACEHOLDER.sub(lambda found: str(values[found[1]]), text)
+
+
+def _beside(path: Path, text: str, program: bool = False) -> str:
+    """A path as seen from the game file; a program without a slash is left to the search path."""
+    if text.startswith("{") or (program and "/" not in text):
+        return text
+    return str((path.parent / text).absolute())
+
+
+def _check_keys(table: Mapping[str, Any], struct: type[Table], where: str) -> None:
+    """msgspec refuses an unknown key or word too, but does not say which ones there are."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    for key, value in table.items():
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ValueError(f"unknown key {where + key!r}; {hint}Expected one of: {', '.join(sorted(fields))}")
+        words = get_args(fields[key]) if get_origin(fields[key]) is Literal else ()
+        if words and value not in words:
+            raise ValueError(f"{where}{key} is {value!r}; Expected one of: {', '.join(words)}")
+        if isinstance(value, dict):
+            _check_table(value, fields[key], where + key)
+
+
+def _check_table(table: Mapping[str, Any], type_: Any, where: str) -> None:
+    structs = [one for one in (type_, *get_args(type_)) if isinstance(one, type) and issubclass(one, Table)]
+    if len(structs) == 1:
+        _check_keys(table, structs[0], f"{where}.")
+    elif structs:
+        by_tag = {str(one.__struct_config__.tag): one for one in structs}
+        chosen = table.get("by")
+        if chosen not in by_tag:
+            raise ValueError(f"{where}.by is {chosen!r}; Expected one of: {', '.join(sorted(by_tag))}")
+        rest = {key: value for key, value in table.items() if key != "by"}
+        _check_keys(rest, by_tag[chosen], f"{where}.")
+
+
+def _check(game: GameFile) -> None:
+    """What types cannot say.
+
+    Raises:
+        ValueError: with the key and what was expected.
+    """
+    stop_command = game.stop.command if isinstance(game.stop, StopByCommand) else []
+    allowed = set(PLACEHOLDERS) - {"pid"}
+    _check_placeholders("command", game.command, allowed)
+    _check_placeholders("stop.command", stop_command, set(PLACEHOLDERS))
+    _check_placeholders("environment", game.environment.values(), allowed)
+    _check_placeholders("folder", [game.folder], {"run_dir"})
+    _check_placeholders("listen_address", [game.listen_address], set())
+    if not game.command[0]:
+        raise ValueError("command is empty; Expected a program - at `command[0]`")
+    for key in game.environment:
+        if not key or "=" in key or "\0" in key:
+            raise ValueError(f"{key!r} cannot be the name of a variable - at `environment`")
+    names = game.server_names
+    if len(set(names)) != len(names):
+        raise ValueError(f"Expected names that differ, got {names} - at `servers`")
+    if isinstance(game.ready, ReadyByOutput):
+        try:
+            re.compile(game.ready.pattern)
+        except re.error as error:
+            raise ValueError(f"Expected a regular expression: {error} - at `ready.pattern`") from error
+    ports = game.ports
+    if game.port and not (0 < ports.start < ports.stop <= 65536):
+        raise ValueError(f"Expected a range of ports, lowest first, got {game.port!r} - at `port`")
+    if ports and len(ports) < len(names):
+        raise ValueError(f"Expected at least {len(names)} ports for {len(names)} servers - at `port`")
+
+
+def _check_placeholders(key: str, texts: Iterable[str], allowed: set[str]) -> None:
+    for text in texts:
+        for name in _PLACEHOLDER.findall(text):
+            if name not in allowed:
+                known = ", ".join(f"{{{one}}}" for one in sorted(allowed)) or "no placeholder"
+                raise ValueError(f"unknown placeholder {{{name}}}; Expected one of: {known} - at `{key}`")
+
+
+def placeholder_values(server: str, token: str, run_dir: Path, **more: object) -> dict[str, object]:
+    """The values of the placeholders that every game has; `more` are the addresses, ports and the pid."""
+    return {"server": server, "token": token, "run_dir": run_dir, "python": sys.executable, **more}

@@ -1,0 +1,294 @@
+"""The launcher's central task: owns all its state, and handles every message of controllers and login server.
+
+What controllers say is handled in `controllerdesk.py`, what is done about processes in `supervision.py`, what the login
+server is told in `listing.py`, how match results get there in `delivery.py`. All of it runs in this one task.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from gevent.event import Event
+
+from connhandler import Busy, CentralTask, PeerConnected, PeerDisconnected, ProtocolError, WorkerPool
+from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
+from game_server_launcher import protocol
+from game_server_launcher.controllerdesk import ControllerDesk
+from game_server_launcher.delivery import Delivery
+from game_server_launcher.figures import FigureKeeper
+from game_server_launcher.gamecontrollerhandler import ControllerPeer
+from game_server_launcher.gamefile import GameFile, Restart, StopBySignal
+from game_server_launcher.journal import Journal
+from game_server_launcher.listing import Listing
+from game_server_launcher.loginserverhandler import LoginServerPeer
+from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
+from game_server_launcher.servers import GameServer, SavedServer, cut_short
+from game_server_launcher.statefiles import StateFiles
+from game_server_launcher.stopping import patience
+from game_server_launcher.supervision import GameRunner, Supervision
+from login_server import protocol as login_protocol
+
+logger = logging.getLogger(__name__)
+
+PROGRAM = "game-server-launcher"
+
+
+class Launcher(CentralTask):
+    """Runs game servers and stands between them and the login server.
+
+    Args:
+        name: that it logs in with; the ids of its servers begin with it.
+        key: that it logs in with.
+        games: the game files.
+        folder: locked by this process.
+        runner: of the processes.
+        file_pool: of one thread, for the journal and the state files.
+        work_pool: for measuring.
+        leave_running: at the end, leave the processes running.
+        figures_seconds: between two measurements.
+
+    Attributes:
+        servers: all game servers, by name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        key: str,
+        games: list[GameFile],
+        folder: RunFolder,
+        runner: GameRunner,
+        *,
+        file_pool: WorkerPool,
+        work_pool: WorkerPool,
+        leave_running: bool = False,
+        figures_seconds: float = 5.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__("launcher", **kwargs)
+        self.launcher_name = name
+        self._key = key
+        self._folder = folder
+        self._file_pool = file_pool
+        self._leave_running = leave_running
+        self.servers = {
+            server: GameServer(name=server, server_id=f"{name}/{server}", game=game)
+            for game in games
+            for server in game.server_names
+        }
+        # Read before the hub has anything else to do.
+        self._saved = load_servers(folder.path)
+        journal = Journal(folder.journal)
+        waiting = journal.load()
+        self._state_files = StateFiles(self, folder, file_pool)
+        self._listing = Listing(self, self.servers)
+        self._delivery = Delivery(self, journal, file_pool, self._result_is_safe, waiting)
+        self._controllers = ControllerDesk(
+            PROGRAM, self, self.servers, folder.load_issuer(), self._listing, self._delivery, self._state_files
+        )
+        self._supervision = Supervision(self, self, self.servers, runner)
+        self._controllers.supervision = self._supervision
+        self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
+        self._login_server: LoginServerPeer | None = None
+        self._last_refusal = ""
+        self._all_stopped = Event()
+        self.shutdown_seconds = self.limits.drain_seconds + max(
+            (patience(server.game) for server in self.servers.values()), default=0.0
+        )
+        self.dispatch = {
+            (ControllerPeer, Hello): self._controllers.hello,
+            (ControllerPeer, Pong): self._controllers.pong,
+            (ControllerPeer, protocol.ControllerLogIn): self._controllers.log_in,
+            (ControllerPeer, protocol.ServerReady): self._controllers.server_ready,
+            (ControllerPeer, protocol.PlayerCountChanged): self._controllers.player_count_changed,
+            (ControllerPeer, protocol.TicketUsed): self._controllers.ticket_used,
+            (ControllerPeer, login_protocol.MapChanged): self._controllers.map_changed,
+            (ControllerPeer, login_protocol.MatchStarted): self._controllers.match_started,
+            (ControllerPeer, login_protocol.PlayerJoined): self._controllers.match_fact,
+            (ControllerPeer, login_protocol.PlayerLeft): self._controllers.match_fact,
+            (ControllerPeer, login_protocol.TeamsChanged): self._controllers.match_fact,
+            (ControllerPeer, login_protocol.ScoreChanged): self._controllers.match_fact,
+            (ControllerPeer, login_protocol.MatchTimeChanged): self._controllers.match_fact,
+            (ControllerPeer, login_protocol.MatchEnded): self._controllers.match_ended,
+            (ControllerPeer, ShuttingDown): self._controllers.shutting_down,
+            (ControllerPeer, PeerDisconnected): self._controllers.disconnected,
+            (LoginServerPeer, PeerConnected): self.login_server_connected,
+            (LoginServerPeer, Welcome): self.login_server_welcomes,
+            (LoginServerPeer, Ping): self.ping,
+            (LoginServerPeer, Refused): self.refused,
+            (LoginServerPeer, ShuttingDown): self.login_server_shutting_down,
+            (LoginServerPeer, login_protocol.LauncherAccepted): self.accepted,
+            (LoginServerPeer, login_protocol.PlayersExpected): self.players_expected,
+            (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
+            (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
+        }
+
+    # --- beginning and end ---------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        saved, self._saved = self._saved, {}
+        for one in saved.values():
+            one.matches = {match: state for match, state in one.matches.items() if match not in self._delivery.waiting}
+        for name, server in list(self.servers.items()):
+            self._supervision.begin(server, saved.pop(name, None))
+        for name, left in saved.items():
+            self._retire(name, left)
+        self._figures.start()
+
+    def on_shutdown(self) -> Event:
+        if self._leave_running:
+            logger.info("leaving %d game servers running", sum(one.running for one in self.servers.values()))
+            self._supervision.leave_all()
+            self.all_stopped()
+        else:
+            self._supervision.stop_all()
+        return self._all_stopped
+
+    def hurry(self) -> None:
+        """A second signal while stopping: no more patience with any process."""
+        if not self._leave_running:
+            self._supervision.kill_all()
+
+    def on_stopped(self) -> None:
+        self._state_files.save_all(self.servers)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is worth seeing, as plain data."""
+        return {
+            "name": self.launcher_name,
+            "login_server": "connected" if self._login_server is not None else "away",
+            "results_waiting": len(self._delivery.waiting),
+            "servers": {
+                name: {
+                    key: msgspec.to_builtins(getattr(server, key))
+                    for key in server.__struct_fields__
+                    if key not in ("game", "token")
+                }
+                | {"controller": self.has_controller(server)}
+                for name, server in self.servers.items()
+            },
+        }
+
+    def _retire(self, name: str, saved: SavedServer) -> None:
+        """A server that is in no game file any more: end what is left of it."""
+        game = GameFile(game="", command=[""], stop=StopBySignal(), restart=Restart(policy="never"))
+        server = GameServer(name=name, server_id=f"{self.launcher_name}/{name}", game=game, retired=True)
+        self.servers[name] = server
+        if saved.pid:
+            logger.warning("%s: in no game file any more; ending its process %d", name, saved.pid)
+            self._supervision.begin(server, saved)
+        else:
+            server.restore(saved)
+            self.run_ended(server, "server_crashed")
+        self._supervision.stop(server)
+        self.server_changed(server)
+
+    # --- the login server ----------------------------------------------------------------------------
+
+    def login_server_connected(self, peer: LoginServerPeer, message: PeerConnected) -> None:
+        peer.send(Hello(versions=list(login_protocol.VERSIONS), program=PROGRAM))
+
+    def login_server_welcomes(self, peer: LoginServerPeer, message: Welcome) -> None:
+        if message.version not in login_protocol.VERSIONS:
+            raise ProtocolError(f"version {message.version} is none of {list(login_protocol.VERSIONS)}")
+        peer.send(login_protocol.LauncherLogIn(name=self.launcher_name, key=self._key))
+
+    def ping(self, peer: LoginServerPeer, message: Ping) -> None:
+        peer.send(Pong())
+
+    def accepted(self, peer: LoginServerPeer, message: login_protocol.LauncherAccepted) -> None:
+        logger.info("logged in to the login server at %s as %s", _place(peer), message.name)
+        peer.logged_in = True
+        self._login_server = peer
+        self._last_refusal = ""
+        self._learn_issuer(Issuer(message.issuer, message.public_key))
+        self._listing.connected(peer)
+        self._delivery.connected(peer)
+
+    def refused(self, peer: LoginServerPeer, message: Refused) -> None:
+        if peer.logged_in:
+            logger.warning(
+                "the login server refused %s: %s (%s)", message.about or "something", message.message, message.code
+            )
+            return
+        if message.message != self._last_refusal:
+            self._last_refusal = message.message
+            logger.error(
+                "the login server at %s does not let launcher %s in: %s (%s). Matches go on; it is asked again",
+                _place(peer),
+                self.launcher_name,
+                message.message,
+                message.code,
+            )
+        peer.disconnect("refused")
+
+    def login_server_shutting_down(self, peer: LoginServerPeer, message: ShuttingDown) -> None:
+        logger.info("the login server is shutting down. Matches go on")
+
+    def players_expected(self, peer: LoginServerPeer, message: login_protocol.PlayersExpected) -> None:
+        name = message.server_id.removeprefix(f"{self.launcher_name}/")
+        server = self.servers.get(name)
+        if server is None or server.server_id != message.server_id:
+            logger.warning("players are expected at %s, which is not here", message.server_id)
+            return
+        self._controllers.players_expected(server, message)
+
+    def match_recorded(self, peer: LoginServerPeer, message: login_protocol.MatchRecorded) -> None:
+        self._delivery.recorded(message.match_id)
+
+    def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
+        if peer is self._login_server:
+            logger.warning("the login server is away (%s). Matches go on", message.detail or message.reason.value)
+            self._login_server = None
+            self._listing.disconnected()
+            self._delivery.disconnected()
+
+    def _learn_issuer(self, issuer: Issuer) -> None:
+        if issuer == self._controllers.issuer:
+            return
+        self._controllers.issuer_changed(issuer)
+        try:
+            self.perform(self._file_pool, self._folder.save_issuer, issuer, then=self._issuer_saved)
+        except Busy as error:
+            self._issuer_saved(None, error)
+
+    def _issuer_saved(self, _: None, error: BaseException | None) -> None:
+        if error is not None:
+            logger.error("the issuer of tickets cannot be written to the run folder: %s", error)
+
+    # --- what the supervision tells (supervision.Host) -------------------------------------------------
+
+    def server_changed(self, server: GameServer) -> None:
+        self._listing.changed(server)
+        self._state_files.save_now(server)
+
+    def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
+        self._state_files.save_now(server, then)
+
+    def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
+        return self._controllers.send(server, protocol.StopServer(grace_seconds=grace_seconds))
+
+    def has_controller(self, server: GameServer) -> bool:
+        return server.name in self._controllers.peers
+
+    def run_ended(self, server: GameServer, reason: str) -> None:
+        self._controllers.dismiss(server)
+        results = cut_short(server, reason, self.now)
+        for result in results:
+            logger.warning("%s: match %s ends with its server (%s)", server.name, result.match_id, reason)
+        self._delivery.add(results, from_controller=False)
+
+    def all_stopped(self) -> None:
+        self._delivery.when_idle(self._all_stopped.set)
+
+    # --- what the delivery tells -----------------------------------------------------------------------
+
+    def _result_is_safe(self, result: login_protocol.MatchEnded) -> None:
+        server = self.servers.get(result.server_id.removeprefix(f"{self.launcher_name}/"))
+        if server is not None:
+            self._controllers.result_is_safe(server, result)
+
+
+def _place(peer: LoginServerPeer) -> str:
+    return ":".join(map(str, peer.address[:2])) if peer.address else "?"

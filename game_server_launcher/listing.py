@@ -1,0 +1,100 @@
+"""What the login server is told of the game servers: which there are, how they change, what happens in their matches.
+
+After each connection, everything is told anew; a server's running matches come right after the server itself, and
+nothing about a server is said before that. Match results go their own, safer way (`delivery.py`).
+"""
+
+from collections import deque
+
+from connhandler import CentralTask, Peer
+from game_server_launcher.servers import GameServer, State, retell
+from login_server.protocol import MatchFact, RegisterServer, ServerInfo, UnregisterServer, UpdateServer
+
+UPDATE_SECONDS = 0.2
+"""Changes of one server that come within this time are told as one."""
+
+REGISTER_PAUSE_SECONDS = 0.05
+"""Between two servers with all their matches, so that telling everything anew does not look like flooding."""
+
+
+class Listing:
+    """The login server's view of our servers. Runs in the central task.
+
+    Args:
+        central: whose task this runs in.
+        servers: by name; owned by the program.
+    """
+
+    def __init__(self, central: CentralTask, servers: dict[str, GameServer]) -> None:
+        self._central = central
+        self._servers = servers
+        self._login_server: Peer | None = None
+        self._told: dict[str, ServerInfo] = {}
+        self._changed: set[str] = set()
+        self._to_register: deque[str] = deque()
+
+    def connected(self, login_server: Peer) -> None:
+        """The login server has let us in: tell it everything."""
+        self._login_server = login_server
+        self._told.clear()
+        self._changed.clear()
+        begun = bool(self._to_register)
+        self._to_register = deque(self._servers)
+        if not begun:
+            self._register_next()
+
+    def disconnected(self) -> None:
+        """The connection to the login server has ended."""
+        self._login_server = None
+        self._told.clear()
+        self._changed.clear()
+
+    def changed(self, server: GameServer) -> None:
+        """Something about a server has changed: it is told at once if it comes or goes, else soon."""
+        if self._login_server is None:
+            return
+        if server.name in self._told:
+            if server.ready_once or (server.state is State.STOPPING and server.running):
+                self._update_soon(server)
+            else:
+                del self._told[server.name]
+                self._login_server.send(UnregisterServer(server_id=server.server_id))
+        elif server.ready_once and server.name not in self._to_register:
+            self._register(server)
+
+    def tell(self, server: GameServer, fact: MatchFact) -> None:
+        """Forward a fact about a match, unless the server itself is yet to be told, which will include it."""
+        if self._login_server is not None and server.name in self._told:
+            self._login_server.send(fact)
+
+    def _register_next(self) -> None:
+        while self._to_register:
+            server = self._servers.get(self._to_register.popleft())
+            if server is not None and server.ready_once and self._login_server is not None:
+                self._register(server)
+                if self._to_register:
+                    self._central.call_later(REGISTER_PAUSE_SECONDS, self._register_next)
+                return
+
+    def _register(self, server: GameServer) -> None:
+        assert self._login_server is not None
+        info = server.info()
+        self._told[server.name] = info
+        self._login_server.send(RegisterServer(server=info))
+        for fact in retell(server):
+            self._login_server.send(fact)
+
+    def _update_soon(self, server: GameServer) -> None:
+        if server.name not in self._changed and server.info() != self._told[server.name]:
+            self._changed.add(server.name)
+            self._central.call_later(UPDATE_SECONDS, self._update, server)
+
+    def _update(self, server: GameServer) -> None:
+        if server.name not in self._changed:
+            return
+        self._changed.discard(server.name)
+        if self._login_server is not None and server.name in self._told:
+            info = server.info()
+            if info != self._told[server.name]:
+                self._told[server.name] = info
+                self._login_server.send(UpdateServer(server=info))

@@ -1,0 +1,169 @@
+"""One process of a game: started in a session and a process group of its own, or found running and adopted.
+
+The session is what lets a match go on when the launcher dies: no signal of the launcher's terminal or group
+reaches it, and nothing it holds (output file, input FIFO) needs the launcher. The group is what lets the launcher end
+it whole, with every process that it has started. The end is seen through a pidfd, which works for a process
+that is nobody's child, costs nothing while nothing happens, and can never mean a later process of the same number.
+
+A game that goes into the background (that forks, and its first process ends) counts as ended.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+from gevent import get_hub, subprocess
+
+logger = logging.getLogger(__name__)
+
+READ = 1
+"""`loop.io`'s flag for readable, which a pidfd is once its process has ended."""
+
+SAME_TIME_SECONDS = 2.0
+"""A process's time of creation is computed from the system clock; when that is set, it moves a little."""
+
+
+class GameProcess:
+    """A process that was running a moment ago.
+
+    Attributes:
+        pid: also the number of its session and its group.
+        created_at: unix time; with it, `pid` means this process and no later one.
+    """
+
+    def __init__(self, pid: int, created_at: float, pidfd: int, child: subprocess.Popen[bytes] | None) -> None:
+        self.pid = pid
+        self.created_at = created_at
+        self._pidfd = pidfd
+        self._child = child
+
+    @classmethod
+    def start(
+        cls, command: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: int, output: int
+    ) -> "GameProcess":
+        """Start one.
+
+        Args:
+            command: the program and its arguments.
+            folder: its working folder.
+            environment: all of it.
+            stdin: a descriptor, or `subprocess.DEVNULL`.
+            output: a descriptor for stdout and stderr.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=stdin,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            pidfd = os.pidfd_open(child.pid)
+            created_at = psutil.Process(child.pid).create_time()
+        except (OSError, psutil.NoSuchProcess):
+            pidfd, created_at = -1, 0.0  # It has ended already; `wait` will say how.
+        return cls(child.pid, created_at, pidfd, child)
+
+    @classmethod
+    def adopt(cls, pid: int, created_at: float) -> "GameProcess | None":
+        """Take up a process that an earlier launcher started; None if it is no more."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return None
+        # The pidfd was opened first: what is true of the process now stays true of the pidfd's.
+        try:
+            process = psutil.Process(pid)
+            same = abs(process.create_time() - created_at) < SAME_TIME_SECONDS
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return cls(pid, process.create_time(), pidfd, None)
+        except psutil.Error:
+            pass
+        os.close(pidfd)
+        return None
+
+    def wait(self) -> int | None:
+        """Wait for the end, then kill what is left of the group.
+
+        Returns:
+            the exit status, negative for a signal; None for a process that was adopted, which only its parent
+            is told.
+        """
+        try:
+            if self._pidfd >= 0:
+                watcher = get_hub().loop.io(self._pidfd, READ)
+                try:
+                    get_hub().wait(watcher)
+                finally:
+                    watcher.close()
+            status = None if self._child is None else int(self._child.wait())
+        finally:
+            self.close()
+        # At once: as long as a process of the group is left, nobody else can get its number.
+        self.signal_group(signal.SIGKILL)
+        return status
+
+    def close(self) -> None:
+        """Stop watching; the process goes on."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to every process of the group; does nothing when there is none."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass
+        except PermissionError as error:
+            logger.error("process group %d cannot be sent %s: %s", self.pid, signal.Signals(number).name, error)
+
+
+def make_input(path: Path) -> int:
+    """Return a descriptor for a game's standard input, whose other end anybody can open again later.
+
+    Because the game itself holds the FIFO for writing as well, it never sees an end of its input: not when
+    the launcher has said what it had to say, and not when the launcher dies.
+
+    Raises:
+        OSError: the FIFO cannot be made.
+    """
+    if not path.is_fifo():
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def write_input(path: Path, text: str) -> None:
+    """Write a line to a game's standard input. Never waits.
+
+    Raises:
+        OSError: nobody has it open, or it is full.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def find_by_environment(variable: str, value: str) -> tuple[int, float, dict[str, str]] | None:
+    """Find the session leader with `variable` set to `value`: its pid, time of creation and environment.
+
+    For a launcher that was killed after it had started a process and before it had written that down. Looks
+    at every process of this user: call it from a worker pool.
+    """
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == process.pid and process.environ().get(variable) == value:
+                return process.pid, process.create_time(), process.environ()
+    return None

@@ -1,0 +1,145 @@
+"""What a launcher keeps on disk, so that the next one can go on where it ended.
+
+    launcher.lock       one launcher at a time (flock: it ends with the process, however that ends)
+    launcher.issuer     whose tickets are good, for games that start while the login server is away
+    launcher.results    match results that the login server has not recorded yet (`journal.py`)
+    SERVER.json         one server: its process, its running matches, its used tickets
+    SERVER/             its working folder, unless the game file names another
+    SERVER/output.log   what it prints (`output.py`)
+
+Reading happens before the hub has anything else to do; writing goes through a worker pool.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from game_server_launcher.servers import SavedServer
+
+logger = logging.getLogger(__name__)
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+class RunFolderError(Exception):
+    """The run folder cannot be used; the text says why."""
+
+
+class Issuer(msgspec.Struct, frozen=True):
+    """Who signs tickets, as the login server said. Both empty until it has been reached once."""
+
+    issuer: str = ""
+    public_key: str = ""
+
+
+class RunFolder:
+    """One launcher's folder. Locked from construction until `close` or the end of the process.
+
+    Raises:
+        RunFolderError: another launcher has it, or it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "launcher.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RunFolderError(f"the run folder {self.path} cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._lock)
+            raise RunFolderError(
+                f"another launcher (pid {owner}) is running on the run folder {self.path}; "
+                "stop it, or give this one a folder of its own with --run-dir"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let the next launcher have the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "launcher.results"
+
+    def server_folder(self, name: str) -> Path:
+        return self.path / name
+
+    def save_server(self, server: bytes, name: str) -> None:
+        """Replace `SERVER.json` by `server`, an encoded `SavedServer`."""
+        write_whole(self.path / f"{name}.json", server)
+
+    def forget_server(self, name: str) -> None:
+        (self.path / f"{name}.json").unlink(missing_ok=True)
+
+    def load_issuer(self) -> Issuer:
+        return _load(self.path / "launcher.issuer", Issuer) or Issuer()
+
+    def save_issuer(self, issuer: Issuer) -> None:
+        write_whole(self.path / "launcher.issuer", msgspec.json.encode(issuer))
+
+
+def load_servers(folder: Path) -> dict[str, SavedServer]:
+    """Read every `SERVER.json` of a run folder; one that makes no sense is left out, with a log line."""
+    saved = {}
+    for path in sorted(folder.glob("*.json")):
+        server = _load(path, SavedServer)
+        if server is not None:
+            saved[server.name] = server
+    return saved
+
+
+def _load(path: Path, struct: type[_Struct]) -> _Struct | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=struct)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        logger.warning("%s makes no sense and is left out: %s", path, error)
+        return None
+
+
+def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
+    """Write a file so that a reader, now or after a crash of this process, finds the old or the new content.
+
+    Args:
+        sync: a crash of the machine may not lose it either.
+
+    Raises:
+        OSError: it was not written; the old content is still there.
+    """
+    new = path.with_name(path.name + ".new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(descriptor)
+        new.replace(path)
+        if sync:
+            _sync_folder(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
+
+
+def _sync_folder(path: Path) -> None:
+    """The new name of a file is content of its folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,286 @@
+"""The game servers of a launcher as plain state, and what the facts about their matches change in it.
+
+No socket, no process, no clock, no timer: the central task owns these and changes them, and they can be serialised.
+"""
+
+import enum
+from typing import TypeVar
+
+import msgspec
+
+from connhandler import ProtocolError
+from game_server_launcher.gamefile import GameFile
+from login_server import protocol
+
+_T = TypeVar("_T")
+
+MAX_MATCHES = 500
+"""Of one server, that are kept to be told again. Facts of further ones are forwarded and forgotten."""
+
+MAX_NAMES = 256
+"""Teams, scores and players of one match."""
+
+MAX_TICKETS = 4000
+"""That have not expired, of one server: so many still fit into one message to its controller."""
+
+LEEWAY_SECONDS = 5.0
+"""A ticket is remembered so much longer than it is good, since clocks differ."""
+
+MAX_CRASHES = 1000
+MAX_EXPECTED = 500
+
+
+class State(enum.StrEnum):
+    """Where a game server stands.
+
+    STOPPED → STARTING → READY → STOPPING → STOPPED; a crash leads to WAITING and from there to STARTING again,
+    or to FAILED. AWAY is READY without its controller: a hiccup, during which players still come with tickets.
+    SILENT is AWAY for long: the process runs, its matches may go on, but nobody new is sent there.
+    """
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    AWAY = "away"
+    SILENT = "silent"
+    STOPPING = "stopping"
+    WAITING = "waiting to be restarted"
+    FAILED = "failed"
+
+
+_SHOWN = {State.READY: "ready", State.AWAY: "ready", State.SILENT: "stopping", State.STOPPING: "stopping"}
+"""States as the login server and players see them. To it, a server that is starting has no matches."""
+
+
+class RunningMatch(msgspec.Struct):
+    """A match that has started and not ended, as far as its server has told."""
+
+    players: list[str]
+    teams: dict[str, list[str]] = {}
+    scores: dict[str, int] = {}
+    elapsed_seconds: float = 0.0
+    here: dict[str, bool] = {}
+    """By player: whether there now (true) or gone again."""
+    ended: bool = False
+    """It has ended; it is kept only until its result is safe on disk."""
+
+
+class SavedServer(msgspec.Struct, kw_only=True):
+    """What of a server the next launcher must know: the content of `SERVER.json`. `pid` 0: no process runs."""
+
+    name: str
+    state: State
+    reason: str = ""
+    pid: int = 0
+    created_at: float = 0.0
+    """When the process was created, by psutil: with it a pid means one process and no later one."""
+    port: int = 0
+    token: str = ""
+    started_at: float = 0.0
+    output_from: int = 0
+    map: str = ""
+    version: str = ""
+    capacity: int = 0
+    matches: dict[str, RunningMatch] = {}
+    used_tickets: dict[str, float] = {}
+
+
+class GameServer(msgspec.Struct, kw_only=True):
+    """One game server.
+
+    Attributes:
+        retired: in no game file any more; only its last process is still to be ended.
+        run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
+        reason: why it is in its state, in words; may be empty.
+        crashes: when it crashed (unix time), as far back as `Restart.within_seconds`.
+        backoffs: so many restarts in a row have doubled the time to wait.
+        outcome: what the launcher has found out about its process, before it was told to end.
+        expected: by match, the players that the login server gave tickets to.
+        used_tickets: by ticket id, when it expires (unix time).
+    """
+
+    name: str
+    server_id: str
+    game: GameFile
+    retired: bool = False
+    state: State = State.STOPPED
+    reason: str = ""
+    run: int = 0
+    pid: int = 0
+    created_at: float = 0.0
+    started_at: float = 0.0
+    output_from: int = 0
+    adopted: bool = False
+    port: int = 0
+    token: str = ""
+    map: str = ""
+    version: str = ""
+    capacity: int = 0
+    players: int = 0
+    restarts: int = 0
+    crashes: list[float] = []
+    backoffs: int = 0
+    outcome: str = ""
+    matches: dict[str, RunningMatch] = {}
+    expected: dict[str, protocol.PlayersExpected] = {}
+    used_tickets: dict[str, float] = {}
+    cpu_percent: float = 0.0
+    rss_bytes: int = 0
+    dropped_output_bytes: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.pid != 0
+
+    @property
+    def ready_once(self) -> bool:
+        """Whether its process has been ready and was not asked to end."""
+        return self.state in (State.READY, State.AWAY, State.SILENT)
+
+    def info(self) -> protocol.ServerInfo:
+        """Itself as players see it."""
+        return protocol.ServerInfo(
+            server_id=self.server_id,
+            name=self.name,
+            game=self.game.game,
+            map=self.map,
+            players=self.players,
+            capacity=self.capacity,
+            region=self.game.region,
+            address=self.game.address,
+            port=self.port,
+            ping_address=f"{self.game.address}:{self.port}",
+            version=self.version,
+            state=_SHOWN.get(self.state, "starting"),
+        )
+
+    def begin_run(self, now: float, token: str) -> None:
+        """A process is about to be started: what the last one said holds no more."""
+        self.run += 1
+        self.token = token
+        self.started_at = now
+        self.adopted = False
+        self.port = 0
+        self.map = self.game.map
+        self.version = self.game.version
+        self.capacity = self.game.capacity
+        self.players = 0
+        self.outcome = ""
+
+    def end_run(self) -> None:
+        """The process has ended."""
+        self.pid = 0
+        self.created_at = 0.0
+        self.token = ""
+        self.players = 0
+        self.cpu_percent = 0.0
+        self.rss_bytes = 0
+
+    def save(self) -> SavedServer:
+        """What the next launcher must know."""
+        return msgspec.convert(self, SavedServer, from_attributes=True)
+
+    def restore(self, saved: SavedServer) -> None:
+        """Know what the last launcher knew, but for the state: that is to be found out.
+
+        A match that had ended, and whose result did not come to be safe, counts as running: its controller will
+        say once more how it ended.
+        """
+        for name in SavedServer.__struct_fields__:
+            if name not in ("name", "state", "reason", "pid", "created_at"):
+                setattr(self, name, getattr(saved, name))
+        for match in self.matches.values():
+            match.ended = False
+
+    def use_ticket(self, ticket: str, expires_at: float, now: float) -> None:
+        """Remember a ticket until it has expired. At the bound, the one that was used first is forgotten."""
+        if len(self.used_tickets) >= MAX_TICKETS:
+            self.forget_tickets(now)
+            if len(self.used_tickets) >= MAX_TICKETS:
+                del self.used_tickets[next(iter(self.used_tickets))]
+        self.used_tickets[ticket] = expires_at
+
+    def forget_tickets(self, now: float) -> None:
+        """Forget the tickets that have expired."""
+        self.used_tickets = {ticket: at for ticket, at in self.used_tickets.items() if at + LEEWAY_SECONDS > now}
+
+    def expect(self, expected: protocol.PlayersExpected, now: float) -> None:
+        """Remember who was given tickets, for a controller that comes back or is not there yet."""
+        self.forget_expected(now)
+        if len(self.expected) < MAX_EXPECTED or expected.match_id in self.expected:
+            self.expected[expected.match_id] = expected
+
+    def forget_expected(self, now: float) -> None:
+        self.expected = {match: one for match, one in self.expected.items() if one.expires_at > now}
+
+
+def learn(server: GameServer, fact: protocol.MatchFact) -> None:
+    """Let a fact change what is kept of a server's running matches. `MatchEnded` ends one.
+
+    Raises:
+        ProtocolError: it has more names in it than a match can have.
+    """
+    if isinstance(fact, protocol.MapChanged):
+        server.map = fact.map
+        return
+    if isinstance(fact, protocol.MatchStarted):
+        if fact.match_id in server.matches:
+            server.matches[fact.match_id].players = fact.players
+        elif len(server.matches) < MAX_MATCHES:
+            server.matches[fact.match_id] = RunningMatch(players=fact.players)
+        return
+    if isinstance(fact, protocol.MatchEnded):
+        if fact.match_id in server.matches:
+            server.matches[fact.match_id].ended = True
+        return
+    match = server.matches.get(fact.match_id)
+    if match is None:
+        return
+    if isinstance(fact, protocol.PlayerJoined | protocol.PlayerLeft):
+        match.here[fact.player] = isinstance(fact, protocol.PlayerJoined)
+        if len(match.here) > MAX_NAMES:
+            del match.here[next(iter(match.here))]
+    elif isinstance(fact, protocol.TeamsChanged):
+        match.teams = _bounded(fact.teams)
+    elif isinstance(fact, protocol.ScoreChanged):
+        match.scores = _bounded(fact.scores)
+    elif isinstance(fact, protocol.MatchTimeChanged):
+        match.elapsed_seconds = fact.elapsed_seconds
+
+
+def retell(server: GameServer) -> list[protocol.MatchFact]:
+    """The facts that tell a login server which was away how things stand."""
+    facts: list[protocol.MatchFact] = []
+    for match_id, match in server.matches.items():
+        if match.ended:
+            continue
+        which = {"match_id": match_id, "server_id": server.server_id}
+        facts.append(protocol.MatchStarted(players=match.players, **which))
+        for player, here in match.here.items():
+            facts.append((protocol.PlayerJoined if here else protocol.PlayerLeft)(player=player, **which))
+        if match.teams:
+            facts.append(protocol.TeamsChanged(teams=match.teams, **which))
+        if match.scores:
+            facts.append(protocol.ScoreChanged(scores=match.scores, **which))
+        if match.elapsed_seconds:
+            facts.append(protocol.MatchTimeChanged(elapsed_seconds=match.elapsed_seconds, **which))
+    return facts
+
+
+def cut_short(server: GameServer, reason: str, now: float) -> list[protocol.MatchEnded]:
+    """End every running match of a server whose process has ended: no winner, the scores last known."""
+    results = []
+    for match_id, match in server.matches.items():
+        if not match.ended:
+            match.ended = True
+            result = protocol.MatchResult(winner="", scores=match.scores, reason=reason, ended_at=now)
+            results.append(
+                protocol.MatchEnded(match_id=match_id, players=match.players, result=result, server_id=server.server_id)
+            )
+    return results
+
+
+def _bounded(names: dict[str, _T]) -> dict[str, _T]:
+    if len(names) > MAX_NAMES:
+        raise ProtocolError(f"{len(names)} names in one match; at most {MAX_NAMES}")
+    return names

@@ -1,0 +1,358 @@
+"""The life of every game server, as the central task decides it: start, ready, stop, crash, restart, give up.
+
+All of it runs in the central task. What happens to processes comes in as calls of `ProcessEvents`, each a message
+in the central queue; what is to be done goes out to a `Runner`, which never waits. Each server has one timer at
+most: the next thing that happens to it if nothing else does.
+
+    STOPPED → STARTING → READY ⇄ AWAY (→ SILENT)
+                 ↑          │ stop: its own way → TERM → KILL
+                 │          ├──────→ STOPPING → STOPPED
+              WAITING ←─────┤ crash
+                            └──────→ FAILED (given up, or cannot be started)
+"""
+
+import logging
+import signal
+from collections.abc import Callable
+from typing import Protocol
+
+from connhandler import CentralTask, Timer
+from game_server_launcher.gamefile import ReadyByController
+from game_server_launcher.runner import Found, ProcessEvents, Run
+from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State
+from game_server_launcher.stopping import SignalledRunner, Stopper, run_of
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS_SECONDS = 2.0
+"""A game has ended, its controller's connection has not: so long its last messages are waited for."""
+
+AWAY_SECONDS = 10.0
+"""A controller that is away for longer may be that of a game that hangs: nobody new is sent there."""
+
+
+class GameRunner(SignalledRunner, Protocol):
+    """What is asked of a `Runner`; see there."""
+
+    def report_to(self, post: Callable[..., None], events: ProcessEvents) -> None: ...
+    def start(self, run: Run) -> None: ...
+    def adopt(self, run: Run, found: Found) -> None: ...
+
+
+class Host(Protocol):
+    """The program that these servers belong to; all in the central task."""
+
+    def server_changed(self, server: GameServer) -> None:
+        """Something that players, the state file or the login server should know has changed."""
+
+    def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
+        """Write the state file, then call `then`."""
+
+    def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
+        """Send `StopServer` to the server's controller; false if it has none."""
+
+    def has_controller(self, server: GameServer) -> bool:
+        """Whether the server's controller is connected."""
+
+    def run_ended(self, server: GameServer, reason: str) -> None:
+        """The process has ended and all it had to say was heard; matches that still run ended by `reason`."""
+
+    def all_stopped(self) -> None:
+        """After `stop_all`: no process is left."""
+
+
+class Supervision:
+    """Decides about all game servers of a launcher.
+
+    Args:
+        central: whose task this runs in: its time, its timers, its ids.
+        host: who is told.
+        servers: by name; owned by the host, changed here.
+        runner: of processes.
+    """
+
+    def __init__(self, central: CentralTask, host: Host, servers: dict[str, GameServer], runner: GameRunner) -> None:
+        runner.report_to(central.post, self)
+        self._stopper = Stopper(runner, host.ask_to_stop, self._set_timer, self._does_not_end)
+        self._runner = runner
+        self._central = central
+        self._host = host
+        self._servers = servers
+        self._timers: dict[str, Timer] = {}
+        self._last_words: dict[str, tuple[int | None, list[str]]] = {}
+        self._stopping_all = False
+        self._leaving = False
+
+    # --- what the program asks for -------------------------------------------------------------------
+
+    def begin(self, server: GameServer, saved: SavedServer | None) -> None:
+        """Adopt the process that an earlier launcher started, or start one."""
+        if saved is not None:
+            server.restore(saved)
+        if saved is None or not (saved.pid or saved.state is State.STARTING):
+            self._host.run_ended(server, "server_crashed")
+            self.start(server)
+            return
+        server.run += 1
+        server.adopted = True
+        server.state = State.STARTING
+        by_controller = isinstance(server.game.ready, ReadyByController)  # which will say it once more
+        found = Found(
+            pid=saved.pid,
+            created_at=saved.created_at,
+            port=saved.port,
+            output_from=saved.output_from,
+            was_ready=saved.state is State.READY and not by_controller,
+        )
+        self._runner.adopt(run_of(server), found)
+
+    def start(self, server: GameServer) -> None:
+        """Start a process for a server that has none."""
+        server.begin_run(self._central.now, self._central.new_id() + self._central.new_id())
+        self._enter(server, State.STARTING)
+        run = run_of(server)
+        # Written first, so that a launcher that is killed right after the start leaves a trace of it.
+        self._host.save_then(server, lambda: self._start_now(server, run))
+
+    def stop(self, server: GameServer) -> None:
+        """Stop a server for good: in its own way, then by TERM, then by KILL."""
+        if server.state in (State.STOPPING, State.STOPPED, State.FAILED):
+            return
+        if server.state is State.WAITING:
+            self._enter(server, State.STOPPED, "asked to stop")
+            self._check_all_stopped()
+            return
+        self._enter(server, State.STOPPING, "asked to stop")
+        if server.name in self._last_words:
+            self._ended(server)
+        elif server.running:
+            self._stopper.stop(server)
+
+    def stop_all(self) -> None:
+        """Stop every server; `Host.all_stopped` follows."""
+        self._stopping_all = True
+        for server in self._servers.values():
+            self.stop(server)
+        self._check_all_stopped()
+
+    def kill_all(self) -> None:
+        """The same, with no more patience."""
+        self._stopping_all = True
+        for server in self._servers.values():
+            self.stop(server)
+            if server.running:
+                self._stopper.kill(server)
+
+    def leave_all(self) -> None:
+        """Let every process run on without this launcher: nothing is started, restarted or stopped any more."""
+        self._leaving = True
+        for name in self._servers:
+            self._cancel_timer(name)
+
+    def controller_ready(self, server: GameServer) -> None:
+        """The server's controller said that it takes players."""
+        if isinstance(server.game.ready, ReadyByController):
+            self._ready(server)
+
+    def controller_gone(self, server: GameServer) -> None:
+        """The connection of the server's controller has ended."""
+        if server.name in self._last_words:
+            self._ended(server)
+        elif server.state is State.READY and isinstance(server.game.ready, ReadyByController):
+            self._enter(server, State.AWAY, "its controller is away")
+            self._set_timer(server, AWAY_SECONDS, self._silent)
+
+    # --- what happens to processes (ProcessEvents) ---------------------------------------------------
+
+    def process_started(
+        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int
+    ) -> None:
+        one = self._current(server, number)
+        if one is None:
+            return
+        one.pid, one.created_at, one.port, one.output_from = pid, created_at, port, output_from
+        verb = "adopted" if one.adopted else "started"
+        logger.info("%s: %s as process %d on port %d", one.name, verb, pid, port)
+        self._host.server_changed(one)
+        if one.state is State.STOPPING:
+            self._stopper.stop(one)
+        elif one.state is State.STARTING:
+            too_late = self._still_away if one.adopted else self._not_ready
+            self._set_timer(one, one.game.ready.seconds, too_late)
+
+    def process_not_started(self, server: str, number: int, reason: str, for_good: bool) -> None:
+        one = self._current(server, number)
+        if one is None:
+            return
+        if one.state is State.STOPPING:
+            self._enter(one, State.STOPPED, reason)
+            self._check_all_stopped()
+        elif for_good:
+            logger.error("%s: cannot be started: %s", one.name, reason)
+            self._enter(one, State.FAILED, reason)
+        else:
+            self._crashed(one, f"cannot be started: {reason}")
+
+    def process_not_found(self, server: str, number: int) -> None:
+        one = self._current(server, number)
+        if one is None:
+            return
+        logger.info("%s: its process has ended while no launcher was running", one.name)
+        self._host.run_ended(one, "server_crashed")
+        if one.state is State.STOPPING:
+            self._enter(one, State.STOPPED, "ended while no launcher was running")
+            self._check_all_stopped()
+        else:
+            self.start(one)
+
+    def process_ready(self, server: str, number: int) -> None:
+        one = self._current(server, number)
+        if one is not None:
+            self._ready(one)
+
+    def process_exited(self, server: str, number: int, status: int | None, last_lines: list[str]) -> None:
+        one = self._current(server, number)
+        if one is None or not one.running:
+            return
+        self._last_words[one.name] = (status, last_lines)
+        if self._host.has_controller(one):
+            self._set_timer(one, LAST_WORDS_SECONDS, self._ended)
+        else:
+            self._ended(one)
+
+    def output_dropped(self, server: str, number: int, dropped_bytes: int) -> None:
+        one = self._current(server, number)
+        if one is not None:
+            one.dropped_output_bytes += dropped_bytes
+            logger.warning("%s: the disk is full: %d bytes of its output were dropped", one.name, dropped_bytes)
+
+    # --- the life of one server ----------------------------------------------------------------------
+
+    def _start_now(self, server: GameServer, run: Run) -> None:
+        if self._leaving or server.run != run.number:
+            return
+        if server.state is State.STARTING:
+            self._runner.start(run)
+        elif server.state is State.STOPPING:
+            self.process_not_started(server.name, run.number, "asked to stop", for_good=False)
+
+    def _ready(self, server: GameServer) -> None:
+        ended = server.outcome or server.name in self._last_words
+        if ended or server.state not in (State.STARTING, State.AWAY, State.SILENT):
+            return  # It says so too late, or once more.
+        seconds = self._central.now - server.started_at
+        again = "" if server.state is State.STARTING and not server.adopted else "again "
+        logger.info("%s: %sready on port %d (%.1f s after its start)", server.name, again, server.port, seconds)
+        self._enter(server, State.READY)
+
+    def _not_ready(self, server: GameServer) -> None:
+        server.outcome = f"was not ready within {server.game.ready.seconds:g} s"
+        logger.warning("%s: %s; ending its process %d", server.name, server.outcome, server.pid)
+        self._stopper.terminate(server)
+
+    def _still_away(self, server: GameServer) -> None:
+        """A process that was adopted may have matches running: it is not ended for being silent."""
+        logger.warning(
+            "%s: its process %d runs, but has not reported for %g s", server.name, server.pid, server.game.ready.seconds
+        )
+
+    def _silent(self, server: GameServer) -> None:
+        logger.warning("%s: its controller has been away for %g s", server.name, AWAY_SECONDS)
+        self._enter(server, State.SILENT, "its controller is away")
+
+    def _does_not_end(self, server: GameServer) -> None:
+        self._last_words[server.name] = (None, [])
+        self._ended(server)
+
+    def _ended(self, server: GameServer) -> None:
+        """The process has ended and nothing more comes from its controller."""
+        self._cancel_timer(server.name)
+        status, last_lines = self._last_words.pop(server.name)
+        how = server.outcome or _describe(status)
+        asked = server.state is State.STOPPING
+        clean = status == 0 and server.ready_once
+        ran_for = self._central.now - server.started_at
+        server.end_run()
+        self._host.run_ended(server, "server_stopped" if asked or clean else "server_crashed")
+        if asked:
+            logger.info("%s: stopped (%s)", server.name, how)
+            self._enter(server, State.STOPPED, how)
+            self._check_all_stopped()
+        elif clean:
+            self._ended_by_itself(server)
+        else:
+            for line in last_lines:
+                logger.warning("%s: its last output: %s", server.name, line)
+            self._crashed(server, how, ran_for)
+
+    def _ended_by_itself(self, server: GameServer) -> None:
+        logger.info("%s: ended by itself", server.name)
+        if server.game.restart.policy == "always":
+            self._restart_after(server, server.game.restart.first_seconds, "ended by itself")
+        else:
+            self._enter(server, State.STOPPED, "ended by itself")
+
+    def _crashed(self, server: GameServer, how: str, ran_for: float = 0.0) -> None:
+        restart = server.game.restart
+        now = self._central.now
+        if restart.policy == "never":
+            logger.error("%s: crashed: %s; it is not to be restarted", server.name, how)
+            self._enter(server, State.FAILED, how)
+            return
+        recent = [at for at in server.crashes if at > now - restart.within_seconds]
+        server.crashes = [*recent[-MAX_CRASHES:], now]
+        if len(server.crashes) >= restart.crashes:
+            why = f"crashed {len(server.crashes)} times in {restart.within_seconds:g} s, last: {how}"
+            logger.error("%s: given up: %s", server.name, why)
+            self._enter(server, State.FAILED, why)
+            return
+        if ran_for > restart.within_seconds:
+            server.backoffs = 0
+        seconds = min(restart.first_seconds * 2**server.backoffs, restart.max_seconds)
+        server.backoffs = min(server.backoffs + 1, 32)
+        logger.warning("%s: crashed: %s; restarted in %g s", server.name, how, seconds)
+        self._restart_after(server, seconds, how)
+
+    def _restart_after(self, server: GameServer, seconds: float, why: str) -> None:
+        server.restarts += 1
+        self._enter(server, State.WAITING, why)
+        self._set_timer(server, seconds, self.start)
+
+    def _enter(self, server: GameServer, state: State, reason: str = "") -> None:
+        self._cancel_timer(server.name)
+        server.state = state
+        server.reason = reason
+        self._host.server_changed(server)
+
+    def _check_all_stopped(self) -> None:
+        if self._stopping_all and all(_is_over(server) for server in self._servers.values()):
+            self._host.all_stopped()
+
+    def _current(self, server: str, number: int) -> GameServer | None:
+        one = self._servers.get(server)
+        return one if one is not None and one.run == number else None
+
+    def _set_timer(self, server: GameServer, seconds: float, function: Callable[[GameServer], None]) -> None:
+        self._cancel_timer(server.name)
+        self._timers[server.name] = self._central.call_later(seconds, function, server)
+
+    def _cancel_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _is_over(server: GameServer) -> bool:
+    return not server.running and server.state in (State.STOPPED, State.FAILED)
+
+
+def _describe(status: int | None) -> str:
+    """How a process ended, in words."""
+    if status is None:
+        return "ended; only the launcher that had started it would know how"
+    if status < 0:
+        try:
+            return f"ended by signal {signal.Signals(-status).name}"
+        except ValueError:
+            return f"ended by signal {-status}"
+    return f"ended with exit status {status}"
