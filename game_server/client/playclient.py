@@ -1,0 +1,347 @@
+"""The client's central task: one player, the login server, and one game at a time."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from connhandler import CentralTask, PeerConnected, PeerDisconnected, ProtocolError, Timer
+from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
+from game_server import protocol as game_protocol
+from game_server.client.gameserverhandler import GameServerPeer
+from game_server.client.loginserverhandler import LoginServerPeer
+from game_server.client.view import View
+from game_server.client.visit import Visit
+from game_server.model import IllegalMove
+from login_server import protocol as login_protocol
+
+logger = logging.getLogger(__name__)
+
+PROGRAM = "play"
+
+GIVE_UP_SECONDS = 90.0
+"""A lost connection to a game is given up after so long: a game waits a minute for a lost player."""
+
+ARRIVE_SECONDS = 20.0
+"""A game server that cannot be reached for so long at first is given up."""
+
+QUIET_SECONDS = 3.0
+"""A login server that has not answered after so long is worth a word."""
+
+
+class Credentials(Struct):
+    """Who plays. `register`: make an account first."""
+
+    name: str
+    password: str
+    register: bool = False
+
+
+class GameConnection(Protocol):
+    """What the client needs of the handler that keeps the connection to a game server."""
+
+    def close(self) -> None:
+        """End the connection and make no new one. Returns at once."""
+
+
+class PlayClient(CentralTask):
+    """Logs in, follows the list of servers, looks for games and plays them. What to do, its view decides.
+
+    Args:
+        credentials: who plays.
+        view: shows what happens.
+        connect: begins to keep a connection to a visit's game server, whose peers carry the visit's number.
+        **kwargs: those of `CentralTask`.
+
+    Attributes:
+        servers: by id, as the login server lists them.
+        visit: the game that the player is in or goes to; None in the lobby.
+        rejected: why the login server does not let this player in; empty while it may.
+        end: called with a reason when the client is to end; the program sets it.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        view: View,
+        connect: Callable[[Visit], GameConnection],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__("play", **kwargs)
+        self.credentials = credentials
+        self.view = view
+        self.servers: dict[str, login_protocol.ServerInfo] = {}
+        self.visit: Visit | None = None
+        self.rejected = ""
+        self.end: Callable[[str], None] = lambda why: self.stop()
+        self._connect = connect
+        self._login_server: LoginServerPeer | None = None
+        self._was_logged_in = False
+        self._wish: login_protocol.FindMatch | login_protocol.JoinServer | None = None
+        self._game_server: GameServerPeer | None = None
+        self._connection: GameConnection | None = None
+        self._visits = 0
+        self._patience: Timer | None = None
+        self._asked_from = 0
+        self.dispatch = {
+            (LoginServerPeer, PeerConnected): self.login_server_connected,
+            (LoginServerPeer, Welcome): self.login_server_welcome,
+            (LoginServerPeer, Ping): self.ping,
+            (LoginServerPeer, Refused): self.login_server_refused,
+            (LoginServerPeer, ShuttingDown): self.shutting_down,
+            (LoginServerPeer, login_protocol.Registered): self.registered,
+            (LoginServerPeer, login_protocol.LoggedIn): self.logged_in,
+            (LoginServerPeer, login_protocol.ServerList): self.server_list,
+            (LoginServerPeer, login_protocol.ServersChanged): self.servers_changed,
+            (LoginServerPeer, login_protocol.JoinGranted): self.join_granted,
+            (LoginServerPeer, login_protocol.MatchPending): self.match_pending,
+            (LoginServerPeer, login_protocol.MatchFound): self.match_found,
+            (LoginServerPeer, login_protocol.MatchCancelled): self.match_cancelled,
+            (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
+            (GameServerPeer, PeerConnected): self.game_server_connected,
+            (GameServerPeer, Welcome): self.game_server_welcome,
+            (GameServerPeer, Ping): self.ping,
+            (GameServerPeer, Refused): self.game_server_refused,
+            (GameServerPeer, ShuttingDown): self.shutting_down,
+            (GameServerPeer, game_protocol.Joined): self.joined,
+            (GameServerPeer, game_protocol.GameEvent): self.game_event,
+            (GameServerPeer, PeerDisconnected): self.game_server_disconnected,
+        }
+        view.client = self
+
+    def on_start(self) -> None:
+        self.view.started()
+        self.call_later(QUIET_SECONDS, self._break_silence)
+
+    def on_shutdown(self) -> None:
+        self._end_visit()
+
+    # --- the player's wishes ------------------------------------------------------------------------
+
+    def find_match(self, game: str, partner: str = "") -> None:
+        self._want(login_protocol.FindMatch(game=game, players=2, partner=partner))
+
+    def join_server(self, server_id: str) -> None:
+        self._want(login_protocol.JoinServer(server_id=server_id))
+
+    def cancel_wish(self) -> None:
+        """Stop waiting; `View.in_lobby` follows."""
+        if isinstance(self._wish, login_protocol.FindMatch) and self._login_server is not None:
+            self._login_server.send(login_protocol.CancelMatch())
+        else:
+            self._wish = None
+            self._back_to_lobby()
+
+    def drop(self, column: int) -> None:
+        """Args:
+        column: from 0.
+        """
+        if self._game_server is not None:
+            self._game_server.send(game_protocol.Drop(column=column))
+
+    def resign(self) -> None:
+        if self._game_server is not None:
+            self._game_server.send(game_protocol.Resign())
+
+    def leave_game(self) -> None:
+        """Leave the visit for good; `View.in_lobby` follows."""
+        if self.visit is not None:
+            self._end_visit()
+            self._back_to_lobby()
+
+    # --- the login server ---------------------------------------------------------------------------
+
+    def login_server_connected(self, peer: LoginServerPeer, message: PeerConnected) -> None:
+        peer.send(Hello(versions=list(login_protocol.VERSIONS), program=PROGRAM))
+
+    def login_server_welcome(self, peer: LoginServerPeer, message: Welcome) -> None:
+        who = self.credentials
+        if who.register:
+            peer.send(login_protocol.Register(name=who.name, password=who.password))
+        else:
+            peer.send(login_protocol.LogIn(name=who.name, password=who.password))
+
+    def registered(self, peer: LoginServerPeer, message: login_protocol.Registered) -> None:
+        self.view.said(f"registered as {message.name}")
+        self.credentials.register = False
+        self.login_server_welcome(peer, Welcome(version=0))
+
+    def logged_in(self, peer: LoginServerPeer, message: login_protocol.LoggedIn) -> None:
+        peer.logged_in = True
+        self._login_server = peer
+        self._was_logged_in = True
+        self.view.said(f"logged in as {message.name}")
+
+    def server_list(self, peer: LoginServerPeer, message: login_protocol.ServerList) -> None:
+        self.servers = {server.server_id: server for server in message.servers}
+        self.view.servers_changed(list(self.servers.values()))
+        if self._wish is not None:
+            peer.send(self._wish)
+        else:
+            self._back_to_lobby()
+
+    def servers_changed(self, peer: LoginServerPeer, message: login_protocol.ServersChanged) -> None:
+        for server_id in message.removed:
+            self.servers.pop(server_id, None)
+        self.servers |= {server.server_id: server for server in message.changed}
+        self.view.servers_changed(list(self.servers.values()))
+
+    def login_server_refused(self, peer: LoginServerPeer, message: Refused) -> None:
+        if message.about == "register" and message.code == "name_taken":
+            self.view.said(f"{message.message}; logging in with it")
+            self.credentials.register = False
+            self.login_server_welcome(peer, Welcome(version=0))
+        elif message.about in ("hello", "register", "log_in"):
+            again = message.code == "already_logged_in" and self._was_logged_in
+            if again or message.code in ("busy", "database_failed"):
+                # Again: our own connection that was lost may count as logged in there for a while.
+                self.view.troubled(f"{message.message}; trying again")
+                peer.disconnect("try again")
+            else:
+                self.rejected = message.message
+                self.end(message.message)
+        else:
+            self.view.troubled(message.message)
+            if self._wish is not None and message.about in ("find_match", "join_server"):
+                self._wish = None
+                self._back_to_lobby()
+
+    def match_pending(self, peer: LoginServerPeer, message: login_protocol.MatchPending) -> None:
+        self.view.waiting(message)
+
+    def match_cancelled(self, peer: LoginServerPeer, message: login_protocol.MatchCancelled) -> None:
+        self._wish = None
+        self.view.said(f"no match: {message.reason}")
+        self._back_to_lobby()
+
+    def match_found(self, peer: LoginServerPeer, message: login_protocol.MatchFound) -> None:
+        others = " and ".join(player for player in message.players if player != self.credentials.name)
+        self.view.said(f"matched with {others}")
+        self._go(message.server_id, message.address, message.port, message.ticket)
+
+    def join_granted(self, peer: LoginServerPeer, message: login_protocol.JoinGranted) -> None:
+        self._go(message.server_id, message.address, message.port, message.ticket)
+
+    def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
+        if self._login_server is peer:
+            self._login_server = None
+            self.view.troubled("the connection to the login server is lost; connecting again")
+
+    # --- the game server ----------------------------------------------------------------------------
+
+    def game_server_connected(self, peer: GameServerPeer, message: PeerConnected) -> None:
+        if self._is_current(peer):
+            peer.send(Hello(versions=list(game_protocol.VERSIONS), program=PROGRAM))
+
+    def game_server_welcome(self, peer: GameServerPeer, message: Welcome) -> None:
+        visit = self.visit
+        if visit is not None and self._is_current(peer):
+            key = visit.resume_key
+            peer.send(game_protocol.Resume(key) if key else game_protocol.JoinGame(visit.ticket))
+
+    def joined(self, peer: GameServerPeer, message: game_protocol.Joined) -> None:
+        if self.visit is not None and self._is_current(peer):
+            peer.logged_in = True
+            self._game_server = peer
+            self._asked_from = 0
+            self._be_patient(None)
+            self.visit.joined(message)
+            self._game_changed(self.visit)
+
+    def game_event(self, peer: GameServerPeer, message: game_protocol.GameEvent) -> None:
+        visit = self.visit
+        if visit is None or not self._is_current(peer):
+            return
+        try:
+            happened = visit.apply(message)
+        except (IllegalMove, ValueError) as error:
+            raise ProtocolError(f"event {message.sequence} cannot be: {error}") from error
+        if happened:
+            self._game_changed(visit)
+        elif message.sequence > visit.next_sequence != self._asked_from:
+            self._asked_from = visit.next_sequence
+            peer.send(game_protocol.Events(from_sequence=visit.next_sequence))
+
+    def game_server_refused(self, peer: GameServerPeer, message: Refused) -> None:
+        if not self._is_current(peer):
+            return
+        if message.code == "not_ready":  # The ticket was not even looked at; the next connection shows it again.
+            self.view.troubled(message.message)
+        elif message.about in ("hello", "join_game", "resume") or message.code in ("replaced", "game_closed"):
+            self.view.troubled(f"the game server does not let you in: {message.message}")
+            self.leave_game()
+        else:
+            self.view.troubled(message.message)
+
+    def game_server_disconnected(self, peer: GameServerPeer, message: PeerDisconnected) -> None:
+        if not self._is_current(peer):
+            return
+        self._game_server = None
+        if self._patience is None:
+            self.view.troubled("the connection to the game is lost; connecting again")
+            self._be_patient(GIVE_UP_SECONDS)
+
+    # --- both ---------------------------------------------------------------------------------------
+
+    def ping(self, peer: LoginServerPeer | GameServerPeer, message: Ping) -> None:
+        peer.send(Pong())
+
+    def shutting_down(self, peer: LoginServerPeer | GameServerPeer, message: ShuttingDown) -> None:
+        if message.message and (isinstance(peer, LoginServerPeer) or self._is_current(peer)):
+            self.view.said(message.message)
+
+    def _want(self, wish: login_protocol.FindMatch | login_protocol.JoinServer) -> None:
+        """Ask now, or as soon as there is a login server to ask."""
+        self._wish = wish
+        if self._login_server is not None:
+            self._login_server.send(wish)
+
+    def _go(self, server_id: str, address: str, port: int, ticket: str) -> None:
+        self._wish = None
+        if self.visit is not None:
+            self._end_visit()
+        self._visits += 1
+        self.visit = Visit(self._visits, address, port, ticket)
+        self.view.joining(self.visit, server_id)
+        self._be_patient(ARRIVE_SECONDS)
+        self._connection = self._connect(self.visit)
+
+    def _is_current(self, peer: GameServerPeer) -> bool:
+        return self.visit is not None and peer.visit == self.visit.number
+
+    def _game_changed(self, visit: Visit) -> None:
+        self.view.game_changed(visit)
+        if visit.over:
+            self._end_visit()
+            self.view.game_over(visit)
+            self._back_to_lobby()
+
+    def _back_to_lobby(self) -> None:
+        if self.visit is None and self._wish is None and self._login_server is not None:
+            self.view.in_lobby()
+
+    def _end_visit(self) -> None:
+        self.visit = self._game_server = None
+        self._be_patient(None)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _be_patient(self, seconds: float | None) -> None:
+        """Give the visit up after so many seconds; None: not any more."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if seconds is not None:
+            self._patience = self.call_later(seconds, self._lose_patience)
+
+    def _break_silence(self) -> None:
+        if not self._was_logged_in:
+            self.view.troubled("the login server does not answer; still trying")
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if self.visit is not None:
+            self.view.troubled("the game server cannot be reached")
+            self.leave_game()

@@ -1,0 +1,270 @@
+"""The view for a person: a screen that shows how things stand, and a line to type on."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from game_server.client.board import describe, draw_board, draw_players
+from game_server.client.screen import Screen
+from game_server.client.servertable import draw_servers, in_order
+from game_server.client.view import View
+from game_server.client.visit import Visit
+from game_server.model import COLUMNS, PieceDropped
+from game_server.protocol import PlayerGone, PlayerReturned
+from login_server.protocol import MatchPending, ServerInfo
+
+NEWS = 4
+"""So many of the last messages are shown."""
+
+
+class Terminal(View):
+    """Knows one mode at a time: what is drawn, and what a typed line means.
+
+    Args:
+        screen: to draw on.
+        game: the game that a match is looked for in.
+        title: the first line, such as where the login server is.
+
+    Attributes:
+        typed: gives what was typed of the next line so far.
+        last_words: what to say when the program ends.
+    """
+
+    def __init__(self, screen: Screen, game: str, title: str) -> None:
+        self.typed: Callable[[], str] = lambda: ""
+        self.last_words = ""
+        self._screen = screen
+        self.style = screen.style
+        self._game = game
+        self._title = title
+        self._mode: Mode = Connecting(self)
+        self._news: deque[str] = deque(maxlen=NEWS)
+        self._servers: list[ServerInfo] = []
+        self._visit: Visit | None = None
+        self._server_id = ""
+
+    # --- what the client tells ----------------------------------------------------------------------
+
+    def started(self) -> None:
+        self.draw()
+
+    def said(self, text: str) -> None:
+        self._news.append(self.style.clean(text, 76))
+        self.draw()
+
+    def troubled(self, text: str) -> None:
+        self._news.append(self.style.paint(self.style.clean(text, 76), "red"))
+        self.draw()
+
+    def in_lobby(self) -> None:
+        if not isinstance(self._mode, GameOver):
+            self._visit = None
+            self._switch(Lobby(self))
+
+    def servers_changed(self, servers: Sequence[ServerInfo]) -> None:
+        self._servers = in_order(servers)
+        if isinstance(self._mode, Lobby):
+            self.draw()
+
+    def waiting(self, pending: MatchPending) -> None:
+        text = f"waiting for a match: {pending.waiting} of {pending.players} players are here"
+        self.said(text + (f"; {pending.reason}" if pending.reason else ""))
+
+    def joining(self, visit: Visit, server_id: str) -> None:
+        self._news.clear()
+        self._visit = visit
+        self._server_id = server_id
+        self._switch(Playing(self))
+
+    def game_changed(self, visit: Visit) -> None:
+        match visit.last:
+            case PieceDropped(player=player, column=column):
+                who = "You" if player == visit.me else self.style.clean(player, 24)
+                self._news.append(f"{who} dropped into column {column + 1}.")
+            case PlayerGone(player=player) if not visit.over:
+                self._news.append(f"{self.style.clean(player, 24)} is gone; the game waits a while.")
+            case PlayerReturned(player=player):
+                self._news.append(f"{self.style.clean(player, 24)} is back.")
+        self.draw()
+
+    def game_over(self, visit: Visit) -> None:
+        self.last_words = describe(visit, self.style)
+        self._switch(GameOver(self))
+
+    # --- what the player types ----------------------------------------------------------------------
+
+    def line_typed(self, line: str | None) -> None:
+        """Args:
+        line: what was typed; None when nothing can be typed any more.
+        """
+        if line is None:
+            self.quit()
+        else:
+            self._mode.typed(line.strip())
+
+    def quit(self) -> None:
+        self.client.end("the player quits")
+
+    def draw(self) -> None:
+        """Draw all of it anew, with what is being typed."""
+        paint = self.style.paint
+        news = [f" {line}" for line in self._news]
+        title = paint(f" {self.style.clean(self._title, 78)}", "bold")
+        hint = paint(f" {self._mode.hint}", "dim")
+        self._screen.show([title, "", *self._mode.lines(), "", *news, hint], " > ", self.typed())
+
+    # --- what the modes do --------------------------------------------------------------------------
+
+    def show_lobby(self) -> None:
+        self._visit = None
+        self._news.clear()
+        self._switch(Lobby(self))
+
+    def ask_to_resign(self) -> None:
+        self._switch(Resigning(self))
+
+    def go_on_playing(self) -> None:
+        self._switch(Playing(self))
+
+    def resign(self) -> None:
+        visit = self._visit
+        self._switch(Playing(self))
+        if visit is not None and visit.begun:
+            self.client.resign()
+        else:
+            self.client.leave_game()
+
+    def drop(self, column: int) -> None:
+        self.client.drop(column - 1)
+
+    def find_match(self, partner: str = "") -> None:
+        self._visit = None
+        self._news.clear()
+        self._switch(Waiting(self))
+        self.client.find_match(self._game, partner)
+
+    def join(self, number: int) -> None:
+        if not 1 <= number <= len(self._servers):
+            self.troubled(f"there is no server {number} in the list")
+            return
+        self._switch(Waiting(self))
+        self.client.join_server(self._servers[number - 1].server_id)
+
+    def cancel(self) -> None:
+        self.client.cancel_wish()
+
+    def server_lines(self) -> list[str]:
+        return draw_servers(self._servers, self.style)
+
+    def board_lines(self) -> list[str]:
+        visit = self._visit
+        if visit is None:
+            return []
+        where = self.style.paint(f"   {self.style.clean(self._server_id, 60)}", "dim")
+        board = draw_board(visit.game, self.style)
+        stand = self.style.paint(f"   {describe(visit, self.style)}", "bold")
+        return [where, *board, "", draw_players(visit, self.style), "", stand]
+
+    def _switch(self, mode: "Mode") -> None:
+        self._mode = mode
+        self.draw()
+
+
+class Mode:
+    """What the screen shows in one situation, and what a typed line means there.
+
+    Attributes:
+        hint: what can be typed.
+    """
+
+    hint: str
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+
+    def lines(self) -> list[str]:
+        return self.terminal.board_lines()
+
+    def typed(self, line: str) -> None:
+        raise NotImplementedError
+
+
+class Connecting(Mode):
+    hint = "q: quit"
+
+    def lines(self) -> list[str]:
+        return [" Connecting …" if self.terminal.style.unicode else " Connecting ..."]
+
+    def typed(self, line: str) -> None:
+        if line == "q":
+            self.terminal.quit()
+
+
+class Lobby(Mode):
+    hint = "NUMBER: join   m: be matched   p NAME: match with NAME   r: refresh   q: quit"
+
+    def lines(self) -> list[str]:
+        return self.terminal.server_lines()
+
+    def typed(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word.isascii() and word.isdigit():
+            self.terminal.join(int(word))
+        elif word == "m":
+            self.terminal.find_match()
+        elif word == "p" and rest.strip():
+            self.terminal.find_match(rest.strip())
+        elif word == "p":
+            self.terminal.troubled("say with whom: p NAME")
+        elif word == "q":
+            self.terminal.quit()
+        elif word in ("r", ""):
+            self.terminal.show_lobby()
+        else:
+            self.terminal.troubled(f"{line!r} is none of these")
+
+
+class Waiting(Mode):
+    hint = "c: cancel   q: quit"
+
+    def lines(self) -> list[str]:
+        return self.terminal.server_lines()
+
+    def typed(self, line: str) -> None:
+        if line == "c":
+            self.terminal.cancel()
+        elif line == "q":
+            self.terminal.quit()
+
+
+class Playing(Mode):
+    hint = f"1-{COLUMNS}: drop a piece   q: give up"
+
+    def typed(self, line: str) -> None:
+        if line == "q":
+            self.terminal.ask_to_resign()
+        elif line.isascii() and line.isdigit() and 1 <= int(line) <= COLUMNS:
+            self.terminal.drop(int(line))
+        elif line:
+            self.terminal.troubled(f"type a column from 1 to {COLUMNS}, or q")
+
+
+class Resigning(Mode):
+    hint = "Really give up?   y: yes   n: no"
+
+    def typed(self, line: str) -> None:
+        if line.lower() in ("y", "yes"):
+            self.terminal.resign()
+        else:
+            self.terminal.go_on_playing()
+
+
+class GameOver(Mode):
+    hint = "m: another match   Enter: back to the servers   q: quit"
+
+    def typed(self, line: str) -> None:
+        if line == "m":
+            self.terminal.find_match()
+        elif line == "q":
+            self.terminal.quit()
+        else:
+            self.terminal.show_lobby()

@@ -1,0 +1,47 @@
+"""What shows a player what happens. The client calls it; it calls the client's wishes (`PlayClient.find_match`, …)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from game_server.client.visit import Visit
+from login_server.protocol import MatchPending, ServerInfo
+
+if TYPE_CHECKING:
+    from game_server.client.playclient import PlayClient
+
+
+class View:
+    """Shows nothing. Subclasses override what they want to show. All methods return at once.
+
+    Attributes:
+        client: set by the client before anything else is called.
+    """
+
+    client: "PlayClient"
+
+    def started(self) -> None:
+        """The client has begun to run."""
+
+    def said(self, text: str) -> None:
+        """Something to know, in a sentence."""
+
+    def troubled(self, text: str) -> None:
+        """Something went wrong, in a sentence; the client goes on."""
+
+    def in_lobby(self) -> None:
+        """The player is logged in and may choose what to do: now, and again after each game or wish that ended."""
+
+    def servers_changed(self, servers: Sequence[ServerInfo]) -> None:
+        """This is the list of servers now."""
+
+    def waiting(self, pending: MatchPending) -> None:
+        """The player waits for a match."""
+
+    def joining(self, visit: Visit, server_id: str) -> None:
+        """The player goes to a game server."""
+
+    def game_changed(self, visit: Visit) -> None:
+        """The player's game stands otherwise than before; `visit.last` says why, if it was seen to happen."""
+
+    def game_over(self, visit: Visit) -> None:
+        """The player's game has ended; `in_lobby` follows."""

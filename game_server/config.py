@@ -1,0 +1,96 @@
+"""The game server's settings: defaults, then a TOML file, then the environment, then flags."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from connhandler.configuration import load_configuration
+from game_server.protocol import PLAYER_PORT
+from game_server.server import Patience
+
+PROGRAM = "game-server"
+PREFIX = "GAME_SERVER_"
+
+VARIABLES = {"GAME_CONTROLLER_TOKEN": PREFIX + "TOKEN", "PUBLIC_KEY_FILE": PREFIX + "PUBLIC_KEY_FILE"}
+"""Variables that have a name of their own besides `GAME_SERVER_…`."""
+
+
+def _setting(description: str, **more: Any) -> Meta:
+    return Meta(description=description, **more)
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """All settings. With a `launcher_port` the launcher says whose tickets are taken; without one,
+    `public_key_file`, `issuer` and `server_id` do."""
+
+    address: Annotated[str, _setting("local interface that players connect to")] = "127.0.0.1"
+    port: Annotated[int, _setting("port that players connect to; 0 takes a free one", ge=0, le=65535)] = PLAYER_PORT
+    launcher_address: Annotated[str, _setting("where the launcher is")] = "127.0.0.1"
+    launcher_port: Annotated[
+        int, _setting("the launcher's port for game controllers; 0 to run without one", ge=0, le=65535)
+    ] = 0
+    server: Annotated[str, _setting("the name that the launcher gave to this server", max_length=128)] = ""
+    token: Annotated[
+        str,
+        _setting(
+            "the secret that the launcher gave to this server; better in GAME_CONTROLLER_TOKEN, "
+            "where the list of processes does not show it",
+            max_length=1024,
+            extra={"secret": True},
+        ),
+    ] = ""
+    public_key_file: Annotated[str, _setting("without a launcher: the login server's public key (PEM)")] = ""
+    issuer: Annotated[str, _setting("without a launcher: the issuer of the tickets that are taken")] = ""
+    server_id: Annotated[
+        str, _setting("without a launcher: the server that the tickets must be for", max_length=128)
+    ] = ""
+    forfeit_seconds: Annotated[float, _setting("a player who is gone for so long loses", ge=0.1, le=86_400)] = (
+        Patience().forfeit_seconds
+    )
+    abandon_seconds: Annotated[
+        float, _setting("a game whose players are all gone for so long ends", ge=0.1, le=86_400)
+    ] = Patience().abandon_seconds
+    keep_seconds: Annotated[float, _setting("a game that is over can be looked at for so long", ge=0.1, le=86_400)] = (
+        Patience().keep_seconds
+    )
+    orphan_seconds: Annotated[
+        float,
+        _setting("without a game, and without its launcher for so long, the server ends", ge=0.1, le=86_400),
+    ] = 600
+    max_games: Annotated[int, _setting("so many games at most", ge=1, le=100_000)] = 1_000
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _setting("what is logged")] = "info"
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(
+            forfeit_seconds=self.forfeit_seconds,
+            abandon_seconds=self.abandon_seconds,
+            keep_seconds=self.keep_seconds,
+        )
+
+
+def load(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
+    """Read the settings.
+
+    Args:
+        argv: the command line without the program's name; by default that of the process.
+        environ: by default the environment of the process.
+
+    Raises:
+        SystemExit: with status 2 for a wrong setting, after one sentence on stderr.
+    """
+    variables = dict(os.environ if environ is None else environ)
+    for name, own_name in VARIABLES.items():
+        if name in variables:
+            variables.setdefault(own_name, variables[name])
+    return load_configuration(
+        Configuration,
+        program=PROGRAM,
+        description="Hosts games of four in a row for players who show a ticket of the login server.",
+        argv=argv,
+        environ=variables,
+        environment_prefix=PREFIX,
+        epilog="GAME_CONTROLLER_TOKEN and PUBLIC_KEY_FILE are read from the environment too.",
+    )

@@ -1,0 +1,210 @@
+"""`python -m game_server.play`: four in a row in a terminal."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import getpass
+import logging
+import os
+import random
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import gevent
+
+from connhandler import Limits, Service
+from connhandler.configuration import set_up_logging
+from game_server.client.gameserverhandler import GameServerHandler
+from game_server.client.keyboard import Keyboard
+from game_server.client.loginserverhandler import LoginServerHandler
+from game_server.client.playclient import Credentials, PlayClient
+from game_server.client.screen import Screen
+from game_server.client.story import Story
+from game_server.client.style import style_of
+from game_server.client.terminal import Terminal
+from game_server.client.view import View
+from game_server.client.visit import Visit
+from game_server.protocol import GAME
+from login_server.protocol import PLAYER_PORT
+
+PASSWORD_VARIABLE = "PLAY_PASSWORD"
+
+LIMITS = Limits(max_retry_seconds=5)
+"""A person waits for the connection."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play; return the exit status: 0, or with `--auto` 1 if no game was played to its end."""
+    arguments = parse(argv)
+    set_up_logging("error")
+    try:
+        return play_by_itself(arguments) if arguments.auto else play_in_terminal(arguments)
+    except (KeyboardInterrupt, EOFError):
+        print("\nbye")
+        return 1 if arguments.auto else 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Raises:
+    SystemExit: with status 2 for a wrong option, after a sentence on stderr; with 0 after `--help`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="play",
+        description="Play four in a row in a terminal: log in, choose a server or be matched, play.",
+        epilog=f"The password is asked for, unless it is in the environment ({PASSWORD_VARIABLE}) or in a file.",
+    )
+    parser.add_argument("--address", default="127.0.0.1", help="of the login server (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=PLAYER_PORT, help="of the login server (default: %(default)s)")
+    parser.add_argument("--name", default="", help="who plays (default: ask)")
+    parser.add_argument("--register", action="store_true", help="make an account of that name first")
+    parser.add_argument("--password-file", type=Path, help="its first line is the password")
+    parser.add_argument("--game", default=GAME, help="what a match is looked for in (default: %(default)s)")
+    auto = parser.add_argument_group("playing by itself")
+    auto.add_argument("--auto", action="store_true", help="play one game without a person, a line for each event")
+    wish = auto.add_mutually_exclusive_group()
+    wish.add_argument("--match", action="store_true", help="be matched with anybody (the default)")
+    wish.add_argument("--partner", default="", help="be matched with this player")
+    wish.add_argument("--join", default="", metavar="SERVER_ID", help="join this server without a match")
+    auto.add_argument("--seed", type=int, help="of the moves (default: others each time)")
+    auto.add_argument("--pace", type=float, default=0.2, metavar="SECONDS", help="thinking time (default: %(default)s)")
+    auto.add_argument(
+        "--timeout", type=float, default=300, metavar="SECONDS", help="for the whole game (default: %(default)s)"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.auto and not arguments.name:
+        parser.error("--auto needs --name")
+    return arguments
+
+
+def play_by_itself(arguments: argparse.Namespace) -> int:
+    password = given_password(arguments)
+    if password is None:
+        print(f"play: --auto needs a password: {PASSWORD_VARIABLE} or --password-file", file=sys.stderr)
+        return 1
+
+    def wish() -> None:
+        if arguments.join:
+            client.join_server(arguments.join)
+        else:
+            client.find_match(arguments.game, arguments.partner)
+
+    generator = random.Random(arguments.seed)
+    story = Story(arguments.name, lambda line: print(line, flush=True), wish, generator, arguments.pace)
+    client, service = make_client(arguments, Credentials(arguments.name, password, arguments.register), story)
+    why: list[str] = []
+
+    def end(reason: str) -> None:
+        why.append(reason)
+        service.end(reason)
+
+    client.end = end
+    client.call_later(arguments.timeout, end, f"no game was played in {arguments.timeout:g} s")
+    service.run()
+    if story.finished:
+        return 0
+    print(f"play: {arguments.name} played no game: {why[0] if why else 'interrupted'}", file=sys.stderr)
+    return 1
+
+
+def play_in_terminal(arguments: argparse.Namespace) -> int:
+    print("Four in a row. Ctrl-C leaves at any time.")
+    credentials = ask_credentials(arguments, given_password(arguments))
+    while True:
+        rejected = visit_lobby(arguments, credentials)
+        if not rejected:
+            return 0
+        print(f"The login server says: {rejected}.")
+        if not sys.stdin.isatty():
+            return 1
+        arguments.name = ""
+        credentials = ask_credentials(arguments, None)
+
+
+def visit_lobby(arguments: argparse.Namespace, credentials: Credentials) -> str:
+    """Play until the player quits.
+
+    Returns:
+        Why the login server would not let the player in; empty if it did.
+    """
+    style = style_of(sys.stdout, os.environ)
+    screen = Screen(sys.stdout, style, replace=style.colours)
+    terminal = Terminal(
+        screen, arguments.game, f"{credentials.name} at {arguments.address}:{arguments.port} - four in a row"
+    )
+    client, service = make_client(arguments, credentials, terminal)
+    keyboard = Keyboard(
+        sys.stdin.fileno(),
+        lambda line: client.post(terminal.line_typed, line),
+        lambda: client.post(terminal.draw),
+    )
+    terminal.typed = lambda: keyboard.buffer
+
+    def resumed() -> None:
+        """After Ctrl-Z and `fg`: the shell has set the terminal to its own liking."""
+        keyboard.take_terminal()
+        client.post(terminal.draw)
+
+    watcher = gevent.signal_handler(signal.SIGCONT, resumed)
+    keyboard.start()
+    try:
+        service.run()
+    finally:
+        watcher.cancel()
+        keyboard.close()
+        screen.finish(terminal.last_words)
+    return client.rejected
+
+
+def make_client(arguments: argparse.Namespace, credentials: Credentials, view: View) -> tuple[PlayClient, Service]:
+    def connect(visit: Visit) -> GameServerHandler:
+        handler = GameServerHandler(
+            "game_server", visit.address, visit.port, client.queue, visit=visit.number, limits=LIMITS
+        )
+        handler.start()
+        return handler
+
+    client = PlayClient(credentials, view, connect)
+    handler = LoginServerHandler("login_server", arguments.address, arguments.port, client.queue, limits=LIMITS)
+    service = Service(client, [handler])
+    client.end = service.end
+    return client, service
+
+
+def given_password(arguments: argparse.Namespace) -> str | None:
+    """The password, if it need not be asked for.
+
+    Raises:
+        SystemExit: with status 2 if the file cannot be read, after a sentence on stderr.
+    """
+    if arguments.password_file is None:
+        return os.environ.get(PASSWORD_VARIABLE)
+    try:
+        return str(arguments.password_file.read_text().partition("\n")[0])
+    except OSError as error:
+        print(f"play: --password-file: cannot read {arguments.password_file}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def ask_credentials(arguments: argparse.Namespace, password: str | None) -> Credentials:
+    """Ask for what the command line and the environment do not say."""
+    name = arguments.name
+    register = arguments.register
+    if not name:
+        name = input("Name: ").strip()
+        if not register:
+            register = input("Do you have an account already? [Y/n] ").strip().lower() in ("n", "no")
+    if password is None:
+        password = getpass.getpass("Password: ")
+        if register and getpass.getpass("Password again: ") != password:
+            print("These are two different passwords.")
+            return ask_credentials(arguments, None)
+    return Credentials(name, password, register)
+
+
+if __name__ == "__main__":
+    logging.raiseExceptions = False
+    sys.exit(main())
