@@ -5,8 +5,7 @@ A connection type whose messages are `Message` structs needs no codec of its own
     class PlayerReader(JsonMessageReader):
         message_type = FromPlayer          # a union of Message classes
 
-    class PlayerWriter(JsonMessageWriter):
-        pass
+    # and `JsonServerMessageWriter` where this side listens, `JsonMessageWriter` where it connects
 """
 
 from typing import Annotated, Any, ClassVar
@@ -91,12 +90,16 @@ class JsonMessageReader(TcpMessageConnectionReader):
 
 
 class JsonMessageWriter(TcpMessageConnectionWriter):
-    """Encodes `Message` structs; heartbeats are `Ping`s, errors are `Refused`s."""
+    """Encodes `Message` structs. For the side that connects; it ends without a word."""
 
     _encoder: ClassVar[msgspec.json.Encoder] = msgspec.json.Encoder()
 
     def encode(self, message: Any) -> bytes:
         return self._encoder.encode(message)
+
+
+class JsonServerMessageWriter(JsonMessageWriter):
+    """For the side that listens: its heartbeats are `Ping`s, and it says why a connection ends."""
 
     def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
         if reason is DisconnectReason.CLOSED_BY_US:

@@ -261,7 +261,7 @@ def play(name: str, ports: Ports) -> Iterator[None]:
         env={**os.environ, "PLAY_PASSWORD": f"the password of {name}", "NO_COLOR": "1"},
         text=True,
     )
-    story = tasks.spawn(f"story of {name}", tell, name, process)
+    story = tasks.spawn(f"story of {name}", tell, process)
     try:
         yield
         status = process.wait(DEMO_SECONDS)
@@ -276,10 +276,10 @@ def play(name: str, ports: Ports) -> Iterator[None]:
         raise Failure(f"player {name} ended with exit status {status}")
 
 
-def tell(name: str, process: "subprocess.Popen[str]") -> None:
+def tell(process: "subprocess.Popen[str]") -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        print(f"  {name:>5} | {line.rstrip()}", flush=True)
+        print(f"  {line.rstrip()}", flush=True)
 
 
 def recorded_match(stack: Stack) -> dict[str, Any]:

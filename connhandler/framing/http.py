@@ -8,74 +8,26 @@ body too, and each request has a llhttp of its own: none of them ever sees a byt
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote_to_bytes
+from typing import Final
 
 import httptools
-import msgspec
 
-from connhandler.errors import ProtocolError
+from connhandler.framing.httprequest import HttpError, HttpRequest, join_headers, parse_target
 
 MAX_LINE_BYTES: Final = 8 * 1024
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 100
-MAX_QUERY_FIELDS: Final = 100
 
 # llhttp takes RTSP/ and ICE/ as well, several spaces, and any version.
 REQUEST_LINE: Final = re.compile(rb"([^ ]+) ([^ ]+) HTTP/(\d\.\d)\r\n")
 REQUEST_LINE_START: Final = re.compile(rb"[^ ]+ [^ ]+ HTTP/(\d\.\d)")
 VERSIONS: Final = (b"1.0", b"1.1")
 HOST: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 3986, 3.2.2, with the port
-ABSOLUTE_TARGET: Final = re.compile(r"https?://[^/?]+(.*)", re.IGNORECASE)
-BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 BAD_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # RFC 9110, 5.5
 FRAMING_HEADERS: Final = {"connection", "content-length", "date", "transfer-encoding"}
 BODILESS: Final = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
-
-
-class HttpError(ProtocolError):
-    """What is wrong with a request.
-
-    Attributes:
-        status: the status code that answers it.
-        text: the reason in words.
-        headers: what else belongs into the answer.
-    """
-
-    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(f"{status} {text}")
-        self.status = status
-        self.text = text
-        self.headers = dict(headers or {})
-
-
-class HttpRequest(msgspec.Struct, dict=True, kw_only=True):
-    """One whole request."""
-
-    method: str
-    path: str
-    """Percent-decoded, as UTF-8, without control characters. Dot segments stand as they came."""
-    query: dict[str, str] = {}
-    """The fields of the query string; of a repeated one the last."""
-    headers: dict[str, str] = {}
-    """By lower-case name; repeated ones joined with a comma (`cookie` with a semicolon)."""
-    body: bytes = b""
-    http_version: str = "1.1"
-    keep_alive: bool = True
-    """Whether the client wants to go on with this connection."""
-    head: bytes = b""
-    """Request line and headers as they were received."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def peer(self) -> Any: ...
-
-        @peer.setter
-        def peer(self, peer: Any) -> None: ...
 
 
 class RequestParser:
@@ -156,9 +108,8 @@ class _Begun:
         self._chunked_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # After the head come trailers, which nobody asks for.
-        if not self._head_whole:
-            self._fields.append((name.decode("ascii").lower(), value.decode("latin-1").strip(" \t")))
+        # Trailers come here as well, after the head was made use of: nobody asks for them.
+        self._fields.append((name.lower().decode("ascii"), value.strip(b" \t").decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self._head_whole = True
@@ -177,7 +128,7 @@ class _Begun:
             HttpError: the request is not to be served.
         """
         if not self._head_whole:
-            return self._take_line(data, position)
+            return self._take_head(data, position)
         if self._missing is None:
             return self._take_chunked(data, position)
         piece = data[position : position + self._missing]
@@ -199,27 +150,40 @@ class _Begun:
             head=bytes(self._head),
         )
 
-    def _take_line(self, data: bytes, position: int) -> int:
-        end = data.find(b"\n", position) + 1 or len(data)
+    def _take_head(self, data: bytes, position: int) -> int:
+        end = self._lines_end(data, position) or data.find(b"\n", position) + 1 or len(data)
         piece = data[position : min(end, position + self._room)]
         self._head += piece
         self._room -= len(piece)
         self._feed(piece)
-        if piece.endswith(b"\n"):
-            if self._line is None:
+        if self._line is None:
+            if piece.endswith(b"\n"):
                 self._line = self._parse_line()
                 self._room = MAX_HEADER_BYTES
-            elif self._head_whole:
-                self._check_head(*self._line)
-            else:
-                self._lines += 1
-        if self._lines > MAX_HEADERS:
-            raise HttpError(431, f"more than {MAX_HEADERS} headers")
-        if not self._room and not self._head_whole:
-            if self._line is None:
+            elif not self._room:
                 raise HttpError(414, f"a request line of more than {MAX_LINE_BYTES} bytes")
-            raise HttpError(431, f"headers of more than {MAX_HEADER_BYTES} bytes")
+        elif self._head_whole:
+            self._check_head(*self._line)
+        else:
+            self._lines += piece.endswith(b"\n")
+            if self._lines > MAX_HEADERS:
+                raise HttpError(431, f"more than {MAX_HEADERS} headers")
+            if not self._room:
+                raise HttpError(431, f"headers of more than {MAX_HEADER_BYTES} bytes")
         return position + len(piece)
+
+    def _lines_end(self, data: bytes, position: int) -> int:
+        """Return where the head ends, if the rest of it is here and can be taken together, else 0.
+
+        That is for speed: it changes nothing, since no bound can be passed in between.
+        """
+        if self._line is None or not self._head.endswith(b"\n") or data.startswith(b"\r\n", position):
+            return 0
+        end = data.find(b"\r\n\r\n", position, position + self._room) + 4
+        lines = data.count(b"\n", position, end)
+        if end < 4 or lines != data.count(b"\r\n", position, end) or self._lines + lines - 1 > MAX_HEADERS:
+            return 0
+        return end
 
     def _take_chunked(self, data: bytes, position: int) -> int:
         # A chunked body ends with a line, so that no piece reaches beyond it.
@@ -262,66 +226,26 @@ class _Begun:
         return line[1].decode("ascii"), line[2].decode("ascii"), line[3].decode("ascii")
 
     def _check_head(self, method: str, target: str, version: str) -> None:
-        self._headers = join_headers(self._fields)
+        headers = self._headers = join_headers(self._fields)
         self._path, self._query = parse_target(method, target)
-        hosts = self._values("host")
-        if len(hosts) > 1 or (not hosts and version == "1.1") or not all(map(HOST.fullmatch, hosts)):
+        # Of two headers of the same name, the joined value is none of the valid ones.
+        host = headers.get("host", "" if version == "1.0" else None)
+        if host is None or not HOST.fullmatch(host):
             raise HttpError(400, "not exactly one valid Host")
-        lengths, codings = self._values("content-length"), self._values("transfer-encoding")
-        if codings:
-            if version == "1.0" or lengths or codings != ["chunked"]:
+        length, coding = headers.get("content-length"), headers.get("transfer-encoding")
+        if coding is not None:
+            if version == "1.0" or length is not None or coding.lower() != "chunked":
                 raise HttpError(400, "a Transfer-Encoding that is not allowed here")
             if self._llhttp.should_upgrade():
                 # httptools takes no body after an offer to upgrade.
                 raise HttpError(400, "a chunked body together with Upgrade")
             self._missing = None
-        elif lengths:
-            # llhttp has seen to it that there is one number.
-            self._missing = int(lengths[0])
+        elif length is not None:
+            # llhttp has seen to it that this is one number.
+            self._missing = int(length)
             if self._missing > self._max_body_bytes:
                 raise HttpError(413, f"a body of more than {self._max_body_bytes} bytes")
         self.whole = self._missing == 0
-
-    def _values(self, name: str) -> list[str]:
-        return [value.lower() for field, value in self._fields if field == name]
-
-
-def join_headers(fields: list[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by name, those of the same name joined (RFC 9110, 5.3; RFC 6265, 5.4)."""
-    headers: dict[str, str] = {}
-    for name, value in fields:
-        if name in headers:
-            headers[name] += ("; " if name == "cookie" else ", ") + value
-        else:
-            headers[name] = value
-    return headers
-
-
-def parse_target(method: str, target: str) -> tuple[str, dict[str, str]]:
-    """Return the path and the query fields of a request target (RFC 9112, 3.2).
-
-    Raises:
-        HttpError: it is none, or its path is not percent-encoded UTF-8 text.
-    """
-    if target == "*" and method == "OPTIONS":
-        return target, {}
-    if absolute := ABSOLUTE_TARGET.fullmatch(target):
-        target = absolute[1] if absolute[1].startswith("/") else "/" + absolute[1]
-    if not target.startswith("/") or "#" in target:
-        raise HttpError(400, "the request target is not a path")
-    encoded, _, query = target.partition("?")
-    if BAD_PERCENT.search(encoded):
-        raise HttpError(400, "the path has a % without two hexadecimal digits")
-    try:
-        path = unquote_to_bytes(encoded).decode()
-        fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS))
-    except UnicodeDecodeError as error:
-        raise HttpError(400, "the path is not UTF-8") from error
-    except ValueError as error:
-        raise HttpError(400, f"more than {MAX_QUERY_FIELDS} query fields") from error
-    if CONTROL.search(path):
-        raise HttpError(400, "the path has control characters")
-    return path, fields
 
 
 def encode_response(

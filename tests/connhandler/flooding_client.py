@@ -1,0 +1,39 @@
+"""A client that writes as fast as the far end takes it and never reads, in a process of its own.
+
+    python flooding_client.py PORT CONNECTIONS SECONDS < BLOCK
+
+Repeats BLOCK on every connection for SECONDS, or until it is killed or has lost all of them.
+"""
+
+import selectors
+import socket
+import sys
+import time
+
+
+def flood(port: int, connections: int, seconds: float, block: memoryview) -> None:
+    """Args:
+    port: on 127.0.0.1.
+    connections: so many at the same time.
+    seconds: for so long.
+    block: what is written again and again.
+    """
+    until = time.monotonic() + seconds
+    selector = selectors.DefaultSelector()
+    for _ in range(connections):
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setblocking(False)
+        selector.register(sock, selectors.EVENT_WRITE, [0])
+    while selector.get_map() and time.monotonic() < until:
+        for key, _ in selector.select(0.1):
+            assert isinstance(key.fileobj, socket.socket)
+            try:
+                key.data[0] = (key.data[0] + key.fileobj.send(block[key.data[0] :])) % len(block)
+            except BlockingIOError:
+                continue
+            except OSError:
+                selector.unregister(key.fileobj)
+
+
+if __name__ == "__main__":
+    flood(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), memoryview(sys.stdin.buffer.read()))

@@ -1,0 +1,296 @@
+"""Scripted conversations of the client with a login server and a game server."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from connhandler import DisconnectReason, ProtocolError
+from connhandler.jsonmessage import Ping, Pong, Refused, ShuttingDown
+from game_server import protocol
+from game_server.model import GameBegan, GameEnded, PieceDropped
+from login_server.protocol import (
+    CancelMatch,
+    FindMatch,
+    JoinServer,
+    LogIn,
+    MatchCancelled,
+    MatchPending,
+    Register,
+    Registered,
+    ServersChanged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.game_server.client.conftest import Desk, Diary, Made
+
+
+def diary(desk: "Desk") -> list[Any]:
+    view: Diary = desk.view  # type: ignore[assignment]
+    return view.take()
+
+
+WON = GameEnded(winner="alice", reason="won", line=[(0, 0), (0, 1), (0, 2), (0, 3)], turns=7)
+
+
+# --- the login server -------------------------------------------------------------------------------
+
+
+def test_logging_in_shows_the_servers_and_then_the_lobby(desk: "Desk") -> None:
+    login_server = desk.login_server()
+    assert login_server.take() == [LogIn(name="alice", password="secret")]
+    desk.logged_in("b/two", "a/one").receives(desk.client, Ping())
+    assert diary(desk) == ["logged in as alice", ["a/one", "b/two"], "in_lobby"]
+
+
+def test_registering_comes_before_logging_in(open_desk: "Callable[..., Desk]") -> None:
+    desk = open_desk(register=True)
+    login_server = desk.login_server()
+    assert login_server.take() == [Register(name="alice", password="secret")]
+    login_server.receives(desk.client, Registered(name="alice"))
+    assert login_server.take() == [LogIn(name="alice", password="secret")]
+    assert desk.login_server().take() == [LogIn(name="alice", password="secret")]
+
+
+def test_a_name_that_is_taken_may_be_ones_own(open_desk: "Callable[..., Desk]") -> None:
+    desk = open_desk(register=True)
+    login_server = desk.login_server()
+    login_server.take()
+    login_server.receives(desk.client, Refused(code="name_taken", message="the name alice is taken", about="register"))
+    assert login_server.take() == [LogIn(name="alice", password="secret")]
+    assert diary(desk) == ["the name alice is taken; logging in with it"]
+    login_server.receives(desk.client, Refused(code="wrong_login", message="wrong password", about="log_in"))
+    assert desk.client.rejected == "wrong password"
+    assert desk.ends == ["wrong password"]
+
+
+def test_who_is_logged_in_elsewhere_is_told_at_first_and_waits_later(desk: "Desk") -> None:
+    refusal = Refused(code="already_logged_in", message="alice is logged in on another connection", about="log_in")
+    desk.login_server().receives(desk.client, refusal)
+    assert desk.ends == [refusal.message]
+    desk.ends.clear()
+    desk.logged_in().disconnects(desk.client)
+    again = desk.login_server()
+    again.receives(desk.client, refusal)
+    assert desk.ends == []
+    assert again.disconnected
+
+
+def test_a_server_list_that_changes_is_shown(desk: "Desk", made: "type[Made]") -> None:
+    login_server = desk.logged_in("a/one", "b/two")
+    diary(desk)
+    login_server.receives(desk.client, ServersChanged(changed=[made.server("c/three")], removed=["a/one", "x"]))
+    assert diary(desk) == [["b/two", "c/three"]]
+
+
+def test_a_login_server_that_does_not_answer_is_worth_a_word(desk: "Desk") -> None:
+    desk.pass_seconds(3)
+    assert diary(desk) == ["trouble: the login server does not answer; still trying"]
+
+
+def test_a_login_server_that_is_lost_and_back_hears_the_wish_again(desk: "Desk") -> None:
+    login_server = desk.logged_in()
+    desk.client.find_match("four_in_a_row", "bob")
+    assert login_server.take() == [FindMatch(game="four_in_a_row", players=2, partner="bob")]
+    login_server.disconnects(desk.client, DisconnectReason.CONNECTION_LOST)
+    diary(desk)
+    again = desk.logged_in()
+    assert again.take() == [FindMatch(game="four_in_a_row", players=2, partner="bob")]
+    assert "in_lobby" not in diary(desk)
+
+
+def test_waiting_for_a_match_and_cancelling(desk: "Desk") -> None:
+    login_server = desk.logged_in()
+    desk.client.find_match("four_in_a_row")
+    pending = MatchPending(game="four_in_a_row", players=2, waiting=1)
+    login_server.receives(desk.client, pending)
+    diary(desk)
+    desk.client.cancel_wish()
+    assert login_server.take()[-1:] == [CancelMatch()]
+    login_server.receives(desk.client, MatchCancelled(reason="you cancelled"))
+    assert diary(desk) == ["no match: you cancelled", "in_lobby"]
+
+
+def test_a_wish_that_is_refused_leads_back_to_the_lobby(desk: "Desk") -> None:
+    login_server = desk.logged_in()
+    diary(desk)
+    desk.client.join_server("nowhere")
+    assert login_server.take() == [JoinServer(server_id="nowhere")]
+    login_server.receives(desk.client, Refused(code="no_such_server", message="there is none", about="join_server"))
+    assert diary(desk) == ["trouble: there is none", "in_lobby"]
+
+
+# --- the game server --------------------------------------------------------------------------------
+
+
+def test_a_match_from_the_ticket_to_the_end(desk: "Desk", made: "type[Made]") -> None:
+    desk.logged_in().receives(desk.client, made.match_found())
+    assert diary(desk)[-2:] == ["matched with bob", "joining here/four"]
+    (connection,) = desk.connections
+    assert (connection.visit.address, connection.visit.port) == ("127.0.0.1", 7000)
+    game_server = desk.game_server()
+    assert game_server.take() == [protocol.JoinGame(ticket="ticket")]
+    game_server.receives(desk.client, made.joined(moves=(0, 1, 0, 1, 0, 1)))
+    desk.sequence = 9
+    assert diary(desk) == [None]
+    visit = desk.client.visit
+    assert visit is not None
+    assert visit.my_turn
+    desk.client.drop(0)
+    assert game_server.take() == [protocol.Drop(column=0)]
+    desk.happens(game_server, PieceDropped(player="alice", column=0, row=3, next_player=""))
+    assert connection.closed
+    assert desk.client.visit is None
+    assert diary(desk)[1:] == ["game_over", "in_lobby"]
+    desk.happens(game_server, WON)
+    game_server.disconnects(desk.client)
+    assert diary(desk) == []
+
+
+def test_an_open_game_begins_when_somebody_comes(desk: "Desk", made: "type[Made]") -> None:
+    desk.logged_in().receives(desk.client, made.join_granted())
+    game_server = desk.game_server()
+    state = protocol.GameState(sequence=1, players=["alice"], present=["alice"], begun=False, game=None)
+    game_server.receives(
+        desk.client, protocol.Joined(game_id="open-1", player="alice", seat=0, state=state, resume_key="key")
+    )
+    visit = desk.client.visit
+    assert visit is not None
+    assert (visit.opponent, visit.my_turn) == ("", False)
+    desk.sequence = 1
+    desk.happens(
+        game_server,
+        protocol.PlayerSeated(player="bob", seat=1),
+        GameBegan(players=["alice", "bob"], beginner="bob"),
+        PieceDropped(player="bob", column=3, row=0, next_player="alice"),
+        protocol.PlayerGone(player="bob", until=60.0),
+    )
+    assert (visit.opponent, visit.my_turn, visit.present) == ("bob", True, ["alice"])
+    desk.happens(game_server, protocol.PlayerReturned(player="bob"))
+    assert visit.present == ["alice", "bob"]
+    desk.client.resign()
+    assert game_server.take()[-1] == protocol.Resign()
+    desk.happens(game_server, GameEnded(winner="bob", reason="resigned", line=[], turns=1))
+    assert diary(desk)[-2:] == ["game_over", "in_lobby"]
+    assert (visit.game and visit.game.winner) == "bob"
+
+
+def test_a_lost_connection_is_made_again_with_the_resume_key(desk: "Desk", made: "type[Made]") -> None:
+    game_server = desk.playing()
+    diary(desk)
+    game_server.disconnects(desk.client, DisconnectReason.CONNECTION_LOST)
+    assert diary(desk) == ["trouble: the connection to the game is lost; connecting again"]
+    desk.client.drop(3)
+    again = desk.game_server()
+    assert again.take() == [protocol.Resume(resume_key="key")]
+    again.receives(desk.client, made.joined(moves=(3, 4)))
+    visit = desk.client.visit
+    assert visit is not None
+    assert visit.game is not None
+    assert visit.game.moves == [3, 4]
+    assert not desk.connections[0].closed
+    desk.pass_seconds(1000)
+    assert desk.client.visit is visit
+
+
+def test_a_game_that_cannot_be_reached_again_is_given_up(desk: "Desk") -> None:
+    game_server = desk.playing()
+    game_server.disconnects(desk.client, DisconnectReason.CONNECTION_LOST)
+    diary(desk)
+    desk.pass_seconds(90)
+    assert diary(desk) == ["trouble: the game server cannot be reached", "in_lobby"]
+    assert desk.connections[0].closed
+
+
+def test_a_game_that_cannot_be_reached_at_all_is_given_up_sooner(desk: "Desk", made: "type[Made]") -> None:
+    desk.logged_in().receives(desk.client, made.match_found())
+    diary(desk)
+    desk.pass_seconds(20)
+    assert diary(desk) == ["trouble: the game server cannot be reached", "in_lobby"]
+
+
+@pytest.mark.parametrize(
+    ("code", "about"),
+    [
+        ("ticket_expired", "join_game"),
+        ("resume_key_unknown", "resume"),
+        ("incompatible_version", "hello"),
+        ("replaced", ""),
+        ("game_closed", ""),
+    ],
+)
+def test_a_refusal_that_ends_the_connection_ends_the_visit(desk: "Desk", code: str, about: str) -> None:
+    game_server = desk.playing()
+    diary(desk)
+    game_server.receives(desk.client, Refused(code=code, message="no", about=about))
+    assert diary(desk) == ["trouble: the game server does not let you in: no", "in_lobby"]
+    assert desk.connections[0].closed
+    game_server.disconnects(desk.client)
+    assert diary(desk) == []
+
+
+def test_a_game_server_that_is_not_ready_yet_is_tried_again_with_the_same_ticket(
+    desk: "Desk", made: "type[Made]"
+) -> None:
+    desk.logged_in().receives(desk.client, made.match_found())
+    game_server = desk.game_server()
+    game_server.receives(desk.client, Refused(code="not_ready", message="try again", about="join_game"))
+    game_server.disconnects(desk.client)
+    assert desk.game_server().take() == [protocol.JoinGame(ticket="ticket")]
+
+
+def test_a_wrong_move_is_shown_and_nothing_else_happens(desk: "Desk") -> None:
+    game_server = desk.playing()
+    diary(desk)
+    game_server.receives(desk.client, Refused(code="column_full", message="column 3 is full", about="drop"))
+    assert diary(desk) == ["trouble: column 3 is full"]
+    assert desk.client.visit is not None
+
+
+def test_missing_events_are_asked_for_once_and_those_seen_before_are_passed_over(desk: "Desk") -> None:
+    game_server = desk.playing()
+    diary(desk)
+    desk.sequence = 5
+    desk.happens(game_server, PieceDropped(player="alice", column=1, row=0, next_player="bob"))
+    desk.happens(game_server, PieceDropped(player="bob", column=1, row=0, next_player="alice"))
+    assert game_server.take() == [protocol.Events(from_sequence=4)]
+    assert diary(desk) == []
+    desk.sequence = 3
+    moves = [("alice", 0), ("bob", 2), ("alice", 1)]
+    for player, column in moves:
+        desk.happens(game_server, PieceDropped(player=player, column=column, row=0, next_player=""))
+    desk.sequence = 4
+    desk.happens(game_server, PieceDropped(player="bob", column=6, row=0, next_player=""))
+    assert desk.client.visit is not None
+    assert desk.client.visit.game is not None
+    assert desk.client.visit.game.moves == [0, 2, 1]
+    assert game_server.take() == []
+
+
+def test_a_game_server_that_tells_of_an_impossible_move_is_cut_off(desk: "Desk") -> None:
+    game_server = desk.playing("alice")
+    desk.happens(game_server, PieceDropped(player="bob", column=1, row=0, next_player="alice"))
+    assert isinstance(game_server.failure, ProtocolError)
+
+
+def test_what_a_former_game_server_says_is_not_heard(desk: "Desk", made: "type[Made]") -> None:
+    old = desk.playing()
+    desk.client.leave_game()
+    desk.logged_in().receives(desk.client, made.match_found())
+    diary(desk)
+    old.receives(desk.client, made.joined(), ShuttingDown(message="bye"), Refused(code="x", message="y"), Ping())
+    desk.happens(old, WON)
+    old.disconnects(desk.client)
+    assert diary(desk) == []
+    assert old.take() == [Pong()]
+
+
+def test_without_a_connection_nothing_is_sent_and_at_the_end_the_visit_ends(desk: "Desk") -> None:
+    desk.client.drop(1)
+    desk.client.resign()
+    desk.client.leave_game()
+    desk.client.cancel_wish()
+    desk.playing()
+    desk.client.on_shutdown()
+    assert desk.connections[0].closed

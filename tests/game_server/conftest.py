@@ -1,0 +1,126 @@
+"""A game server without sockets: its central task, a clock that stands still, and whoever connects to it."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connhandler import testing
+from connhandler.jsonmessage import Hello, Welcome
+from game_server import protocol
+from game_server.config import Configuration
+from game_server.launcherhandler import LauncherPeer
+from game_server.listener import GameListener
+from game_server.playerhandler import PlayerPeer
+from game_server_launcher.protocol import ControllerAccepted
+from login_server.tickets import TicketChecker, TicketIssuer, generate_key_pair
+
+SERVER_ID = "here/four"
+ISSUER = "https://login.example"
+
+Connection = testing.FakeConnection[PlayerPeer]
+Launcher = testing.FakeConnection[LauncherPeer]
+
+
+class Hall:
+    """The game server under test, and what comes to it.
+
+    Attributes:
+        ends: why the game server wanted to end, each time.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = testing.ManualClock()
+        self.private_key, self.public_key = generate_key_pair()
+        self.issuer = TicketIssuer(self.private_key, ISSUER)
+        configuration = Configuration(server_id=SERVER_ID, **settings)
+        checker = None if configuration.launcher_port else TicketChecker(self.public_key, ISSUER, SERVER_ID)
+        self.listener = GameListener(configuration, checker, clock=self.clock, random=random.Random(7))
+        self.ends: list[str] = []
+        self.listener.end = self.ends.append
+        self.listener.on_start()
+        self.tickets = 0
+
+    def ticket(
+        self, player: str, game_id: str = "m1", players: tuple[str, ...] = ("alice", "bob"), **other: Any
+    ) -> str:
+        self.tickets += 1
+        if game_id == "*":
+            players = (player,)
+        server_id = other.get("server_id", SERVER_ID)
+        issuer = other.get("issuer", self.issuer)
+        text: str = issuer.issue(player, server_id, game_id, players, self.clock.now, f"t{self.tickets}")[0]
+        return text
+
+    def connection(self) -> Connection:
+        """A player's connection that has said hello."""
+        connection = testing.FakeConnection(PlayerPeer())
+        connection.connected(self.listener)
+        connection.receives(self.listener, Hello(versions=[1]))
+        assert connection.take() == [Welcome(version=1, program="game-server")]
+        return connection
+
+    def join(self, player: str, game_id: str = "m1", **other: Any) -> Connection:
+        """A player who has taken a seat; the `Joined` is the first of what was sent."""
+        connection = self.connection()
+        self.say(connection, protocol.JoinGame(ticket=self.ticket(player, game_id, **other)))
+        return connection
+
+    def pair(self) -> tuple[Connection, Connection]:
+        """A game that has begun: the beginner first. Nothing that was sent so far is kept."""
+        connections = [self.join("alice"), self.join("bob")]
+        game = self.listener.games.get("m1")
+        assert game is not None
+        assert game.model is not None
+        for connection in connections:
+            connection.take()
+        first = game.model.beginner
+        return connections[first], connections[1 - first]
+
+    def say(self, connection: Connection | Launcher, *messages: Any) -> None:
+        connection.receives(self.listener, *messages)
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        testing.run_timers(self.listener)
+
+    def launcher(self, **accepted: Any) -> Launcher:
+        """A launcher that has accepted this controller; everything that it was told since then is in `sent`."""
+        launcher = testing.FakeConnection(LauncherPeer())
+        launcher.connected(self.listener)
+        self.say(launcher, Welcome(version=1))
+        launcher.take()
+        values = {"server_id": SERVER_ID, "issuer": ISSUER, "public_key": self.public_key, "used_tickets": []}
+        self.say(launcher, ControllerAccepted(**{**values, **accepted}))
+        return launcher
+
+    def close(self) -> None:
+        self.listener.stop()
+        testing.run_queue(self.listener)
+
+
+@pytest.fixture
+def open_hall() -> Iterator[Callable[..., Hall]]:
+    """Makes game servers with settings of one's own."""
+    halls: list[Hall] = []
+
+    def open_hall(**settings: Any) -> Hall:
+        halls.append(Hall(**settings))
+        return halls[-1]
+
+    yield open_hall
+    for hall in halls:
+        hall.close()
+
+
+@pytest.fixture
+def hall(open_hall: Callable[..., Hall]) -> Hall:
+    """A game server that knows whose tickets to take, without a launcher."""
+    return open_hall()
+
+
+@pytest.fixture
+def launched(open_hall: Callable[..., Hall]) -> Hall:
+    """A game server that has a launcher, which is not here yet."""
+    return open_hall(launcher_port=9002, server="four", token="secret")

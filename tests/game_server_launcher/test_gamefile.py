@@ -1,0 +1,199 @@
+"""Game files: what is read from a right one, and what is said about each wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from game_server_launcher.gamefile import (
+    GameFile,
+    GameFileError,
+    ReadyByController,
+    ReadyByOutput,
+    StopByCommand,
+    StopByController,
+    StopByInput,
+    StopBySignal,
+    expand,
+    load_game_file,
+    load_games,
+)
+
+MINIMAL = 'game = "chess"\ncommand = ["chess-server", "{port}"]\n'
+
+EVERYTHING = """
+name = "arena"
+servers = ["red", "blue"]
+game = "chess"
+region = "eu"
+capacity = 16
+map = "classic"
+version = "1.2"
+command = ["./bin/server", "{port}", "{controller_address}:{controller_port}", "{server}", "{run_dir}"]
+folder = "data"
+port = "7000-7009"
+address = "play.example.org"
+listen_address = "127.0.0.1"
+
+[environment]
+TOKEN = "{token}"
+SHELL_LINE = "echo ${port} {JSON}"
+
+[ready]
+by = "output"
+pattern = "listening on \\\\d+"
+seconds = 5
+
+[stop]
+by = "command"
+command = ["kill", "{pid}"]
+seconds = 3
+term_seconds = 2
+
+[restart]
+policy = "on-failure"
+first_seconds = 0.5
+max_seconds = 30
+crashes = 3
+within_seconds = 20
+
+[output]
+max_bytes = 100000
+files = 2
+"""
+
+
+def load(tmp_path: Path, text: str) -> GameFile:
+    path = tmp_path / "chess.toml"
+    path.write_text(text)
+    return load_game_file(path)
+
+
+def test_a_minimal_file_has_sensible_defaults(tmp_path: Path) -> None:
+    game = load(tmp_path, MINIMAL)
+    assert game.server_names == ["chess"]
+    assert game.command == ["chess-server", "{port}"]
+    assert game.folder == "{run_dir}"
+    assert game.address == game.listen_address == "127.0.0.1"
+    assert game.ports == range(0)
+    assert game.ready == ReadyByController(seconds=30)
+    assert game.stop == StopByController(seconds=10, term_seconds=10)
+    assert game.restart.policy == "always"
+    assert (game.restart.first_seconds, game.restart.max_seconds) == (1, 60)
+    assert (game.restart.crashes, game.restart.within_seconds) == (5, 60)
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    game = load(tmp_path, EVERYTHING)
+    assert game.server_names == ["red", "blue"]
+    assert game.command[0] == str(tmp_path / "bin/server")
+    assert game.folder == str(tmp_path / "data")
+    assert game.ports == range(7000, 7010)
+    assert game.address == "play.example.org"
+    assert game.ready == ReadyByOutput(pattern=r"listening on \d+", seconds=5)
+    assert game.stop == StopByCommand(command=["kill", "{pid}"], seconds=3, term_seconds=2)
+    assert game.restart.policy == "on-failure"
+    assert game.output.files == 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [
+        ('by = "stdin"\ntext = "quit"', StopByInput(text="quit")),
+        ('by = "signal"', StopBySignal(signal="TERM")),
+        ('by = "signal"\nsignal = "INT"', StopBySignal(signal="INT")),
+    ],
+)
+def test_ways_to_stop(tmp_path: Path, stop: str, expected: object) -> None:
+    assert load(tmp_path, f"{MINIMAL}[stop]\n{stop}\n").stop == expected
+
+
+def test_several_servers_are_numbered(tmp_path: Path) -> None:
+    assert load(tmp_path, MINIMAL + "servers = 3\n").server_names == ["chess-1", "chess-2", "chess-3"]
+
+
+def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None:
+    game = load(tmp_path, 'game = "x"\ncommand = ["/usr/bin/x"]\nfolder = "/srv/x"\n')
+    assert (game.command, game.folder) == (["/usr/bin/x"], "/srv/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('command = ["x"]', "Object missing required field `game`"),
+        ('game = "x"', "Object missing required field `command`"),
+        ('game = "x"\ncommand = []', "Expected `array` of length >= 1 - at `command`"),
+        ('game = "x"\ncommand = [""]', "command is empty; Expected a program - at `command[0]`"),
+        ('game = 3\ncommand = ["x"]', "Expected `str`, got `int` - at `game`"),
+        (
+            MINIMAL + "capacty = 3",
+            "unknown key 'capacty'; did you mean 'capacity'? Expected one of: address, capacity,",
+        ),
+        (MINIMAL + 'capacity = "3"', "Expected `int`, got `str` - at `capacity`"),
+        (MINIMAL + "capacity = -1", "Expected `int` >= 0 - at `capacity`"),
+        (MINIMAL + "servers = -1", "at `servers`"),
+        (MINIMAL + 'servers = ["a", "a"]', "Expected names that differ, got ['a', 'a'] - at `servers`"),
+        (MINIMAL + 'servers = ["a b"]', "Expected `str` matching regex"),
+        (MINIMAL + 'name = "../x"', "Expected `str` matching regex '^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$' - at `name`"),
+        (MINIMAL + "port = 70000", "Expected `int` <= 65535 - at `port`"),
+        (MINIMAL + 'port = "many"', "Expected `str` matching regex '^\\\\d{1,5}-\\\\d{1,5}$' - at `port`"),
+        (MINIMAL + 'port = "7009-7000"', "Expected a range of ports, lowest first, got '7009-7000' - at `port`"),
+        (MINIMAL + "port = 7000\nservers = 2", "Expected at least 2 ports for 2 servers - at `port`"),
+        (MINIMAL + '[ready]\nby = "prayer"', "ready.by is 'prayer'; Expected one of: controller, output, port"),
+        (MINIMAL + "[ready]\nseconds = 3", "ready.by is None; Expected one of: controller, output, port"),
+        (MINIMAL + '[ready]\nby = "output"', "Object missing required field `pattern` - at `ready`"),
+        (MINIMAL + '[ready]\nby = "output"\npattern = "("', "Expected a regular expression"),
+        (MINIMAL + '[ready]\nby = "port"\npattern = "x"', "unknown key 'ready.pattern'; Expected one of: seconds"),
+        (MINIMAL + '[stop]\nby = "signal"\nsignal = "KILL"', "stop.signal is 'KILL'; Expected one of: HUP, INT, "),
+        (MINIMAL + '[stop]\nby = "signal"\nseconds = "3"', "Expected `float`, got `str` - at `stop.seconds`"),
+        (MINIMAL + '[restart]\npolicy = "often"', "restart.policy is 'often'; Expected one of: always, "),
+        (MINIMAL + "[restart]\ntimes = 3", "unknown key 'restart.times'; Expected one of: crashes, "),
+        (MINIMAL + "[output]\nmax_bytes = 1", "Expected `int` >= 4096 - at `output.max_bytes`"),
+        (MINIMAL + "[environment]\nA = 1", "Expected `str`, got `int` - at `environment"),
+        (MINIMAL + '[environment]\n"A=B" = "1"', "'A=B' cannot be the name of a variable - at `environment`"),
+        (MINIMAL + '[environment]\nA = "{prot}"', "unknown placeholder {prot}; Expected one of: "),
+        ('game = "x"\ncommand = ["x", "{pid}"]', "unknown placeholder {pid}; Expected one of: "),
+        (MINIMAL + 'folder = "/x/{port}"', "unknown placeholder {port}; Expected one of: {run_dir} - at `folder`"),
+        ('game = "x', "not TOML: "),
+    ],
+)
+def test_a_wrong_file_is_named_with_key_and_expectation(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(GameFileError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'chess.toml'}: ")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(GameFileError, match="cannot be read: No such file"):
+        load_game_file(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b'game = "\xff"')
+    with pytest.raises(GameFileError, match=r"latin\.toml: cannot be read: .*utf-8"):
+        load_game_file(tmp_path / "latin.toml")
+
+
+def test_a_folder_stands_for_the_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text(MINIMAL)
+    (tmp_path / "a.toml").write_text(MINIMAL)
+    (tmp_path / "notes.txt").write_text("no game")
+    assert [game.name for game in load_games([tmp_path])] == ["a", "b"]
+
+
+def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(GameFileError, match="no game file"):
+        load_games([tmp_path])
+
+
+def test_two_servers_cannot_have_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(MINIMAL + 'servers = ["x"]\n')
+    (tmp_path / "b.toml").write_text(MINIMAL + 'servers = ["x"]\n')
+    with pytest.raises(GameFileError, match=r"b\.toml: servers: a server called 'x' is in .*a\.toml already"):
+        load_games([tmp_path / "a.toml", tmp_path / "b.toml"])
+
+
+def test_placeholders() -> None:
+    values = {"port": 7000, "server": "four"}
+    assert expand("--port={port} {server}/{port}", values) == "--port=7000 four/7000"
+    assert expand('${port} {} {PORT} {"port": 1}', values) == '${port} {} {PORT} {"port": 1}'
+    with pytest.raises(KeyError):
+        expand("{token}", values)

@@ -1,0 +1,174 @@
+"""Registering, logging in and changing passwords, as conversations."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connhandler.testing import run_work
+from login_server.protocol import (
+    ChangePassword,
+    LoggedIn,
+    LogIn,
+    PasswordChanged,
+    Register,
+    Registered,
+    ServerList,
+)
+
+if TYPE_CHECKING:
+    from tests.login_server.conftest import House
+
+PASSWORD = "correct horse"
+
+
+def test_register_and_log_in(house: "House") -> None:
+    player = house.visitor()
+    assert house.tell(player, Register(name="Alice", password=PASSWORD)) == [Registered(name="Alice")]
+    assert not player.peer.logged_in
+    answers = house.tell(player, LogIn(name="alice", password=PASSWORD))
+    assert answers == [LoggedIn(name="Alice"), ServerList(servers=[])]
+    assert player.peer.logged_in
+    assert house.server.state()["players"] == {"Alice": player.peer.name}
+
+
+def test_the_log_tells_the_story(house: "House", caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "login_server")
+    player = house.player("alice")
+    player.disconnects(house.server)
+    where = f"({player.peer.name}, 127.0.0.1:50000)"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"player alice registered, account 1 {where}",
+        f"player alice logged in {where}",
+        f"player alice is gone: closed by peer {where}",
+    ]
+
+
+def test_a_name_that_is_taken_in_any_case(house: "House") -> None:
+    house.player("alice")
+    player = house.visitor()
+    answers = house.tell(player, Register(name="ALICE", password=PASSWORD))
+    assert house.refused("name_taken", "register", answers) == "the name ALICE is taken"
+    assert not player.disconnected
+    assert house.tell(player, Register(name="alice2", password=PASSWORD)) == [Registered(name="alice2")]
+
+
+def test_two_who_want_the_same_name_at_the_same_moment(house: "House") -> None:
+    first, second = house.visitor(), house.visitor()
+    for player in (first, second):
+        player.receives(house.server, Register(name="alice", password=PASSWORD))
+    run_work(house.server)
+    answers = [*first.take(), *second.take()]
+    assert sorted(getattr(answer, "code", "registered") for answer in answers) == ["name_taken", "registered"]
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "code"),
+    [
+        ("a", PASSWORD, "name_invalid"),
+        ("two words", PASSWORD, "name_invalid"),
+        ("a" * 25, PASSWORD, "name_invalid"),
+        ("alice", "seven77", "password_too_short"),
+    ],
+)
+def test_what_cannot_be_registered(house: "House", name: str, password: str, code: str) -> None:
+    player = house.visitor()
+    house.refused(code, "register", house.tell(player, Register(name=name, password=password)))
+    assert not player.disconnected
+
+
+def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(house: "House") -> None:
+    house.player("alice").disconnects(house.server)
+    for name, password in (("alice", "wrong horse"), ("nobody", PASSWORD), ("no name!", PASSWORD), ("alice", "")):
+        player = house.visitor()
+        words = house.refused("wrong_login", "log_in", house.tell(player, LogIn(name=name, password=password)))
+        assert words == "wrong name or password"
+        assert not player.disconnected
+        assert not player.peer.logged_in
+
+
+def test_an_unknown_name_is_hashed_all_the_same(house: "House", monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str | None, str]] = []
+
+    def verify(password_hash: str | None, password: str) -> bool:
+        asked.append((password_hash, password))
+        return False
+
+    monkeypatch.setattr(house.passwords, "verify", verify)
+    house.tell(house.visitor(), LogIn(name="nobody", password=PASSWORD))
+    assert asked == [(None, PASSWORD)]
+
+
+def test_guessing_has_an_end(house: "House") -> None:
+    house.player("alice").disconnects(house.server)
+    player = house.visitor()
+    for number in range(5):
+        assert not player.disconnected, number
+        answers = house.tell(player, LogIn(name="alice", password=f"guess number {number}"))
+        house.refused("wrong_login", "log_in", answers)
+    assert player.disconnected
+    assert player.disconnect_detail == "too many wrong passwords"
+
+
+def test_a_second_log_in_of_the_same_name(house: "House") -> None:
+    first = house.player("alice")
+    second = house.visitor()
+    answers = house.tell(second, LogIn(name="Alice", password=PASSWORD))
+    house.refused("already_logged_in", "log_in", answers)
+    assert not second.disconnected
+    # Somebody without the password does not even learn that much.
+    house.refused("wrong_login", "log_in", house.tell(second, LogIn(name="alice", password="wrong horse")))
+    first.disconnects(house.server)
+    house.log_in("alice", second)
+
+
+def test_a_player_who_is_logged_in_already(house: "House") -> None:
+    player = house.player("alice")
+    for message in (LogIn(name="alice", password=PASSWORD), Register(name="bob", password=PASSWORD)):
+        words = house.refused("already_logged_in", message.__struct_config__.tag, house.tell(player, message))
+        assert words == "you are logged in as alice"
+
+
+def test_a_lost_connection_logs_out(house: "House") -> None:
+    house.player("alice").disconnects(house.server)
+    assert house.server.state()["players"] == {}
+    house.log_in("alice")
+
+
+def test_a_connection_lost_while_the_password_is_checked(house: "House") -> None:
+    house.player("alice").disconnects(house.server)
+    player = house.visitor()
+    player.receives(house.server, LogIn(name="alice", password=PASSWORD))
+    player.disconnects(house.server)
+    run_work(house.server)
+    assert house.server.state()["players"] == {}
+    house.log_in("alice")
+
+
+def test_a_new_password(house: "House") -> None:
+    player = house.player("alice")
+    house.player("bob")
+    change = ChangePassword(old_password=PASSWORD, new_password="battery staple")
+    assert house.tell(player, change) == [PasswordChanged()]
+    player.disconnects(house.server)
+    visitor = house.visitor()
+    house.refused("wrong_login", "log_in", house.tell(visitor, LogIn(name="alice", password=PASSWORD)))
+    answers = house.tell(visitor, LogIn(name="alice", password="battery staple"))
+    assert answers[0] == LoggedIn(name="alice")
+
+
+def test_a_new_password_that_is_refused(house: "House") -> None:
+    player = house.player("alice")
+    too_short = ChangePassword(old_password=PASSWORD, new_password="short")
+    house.refused("password_too_short", "change_password", house.tell(player, too_short))
+    wrong = ChangePassword(old_password="wrong horse", new_password="battery staple")
+    house.refused("wrong_login", "change_password", house.tell(player, wrong))
+    player.disconnects(house.server)
+    house.log_in("alice")
+
+
+def test_guessing_the_old_password_has_an_end_too(house: "House") -> None:
+    player = house.player("alice")
+    for _ in range(5):
+        house.tell(player, ChangePassword(old_password="wrong horse", new_password="battery staple"))
+    assert player.disconnected

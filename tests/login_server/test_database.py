@@ -1,0 +1,78 @@
+"""The database itself: durable, private, and its failures in one line."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from login_server.accounts import Accounts
+from login_server.database import Database, DatabaseFailed
+
+
+def test_sqlite_keeps_what_it_has_promised(database: Database) -> None:
+    with database.transaction() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
+
+
+def test_the_file_and_its_logs_are_private(database: Database, tmp_path: Path) -> None:
+    Accounts(database).add("alice", "hash", 1.0)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes) == {"login_server.sqlite", "login_server.sqlite-wal", "login_server.sqlite-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/a/b/file.sqlite")
+    database.make_schema()
+    database.close()
+    assert (tmp_path / "a" / "b" / "file.sqlite").exists()
+
+
+def test_the_schema_is_made_once(database: Database) -> None:
+    Accounts(database).add("alice", "hash", 1.0)
+    database.make_schema()
+    assert Accounts(database).find("alice")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "nosuch://x", "postgresql+nosuch://h/d"])
+def test_a_wrong_url_is_a_value_error(url: str) -> None:
+    with pytest.raises(ValueError, match="cannot use this database URL"):
+        Database(url)
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "list.sqlite"
+    file.write_text("my shopping list, long enough to be read as a header" * 50)
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(DatabaseFailed, match="file is not a database"):
+        database.make_schema()
+    database.close()
+
+
+def test_a_failure_is_one_line_without_the_values(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("DROP TABLE accounts"))
+    with pytest.raises(DatabaseFailed) as caught:
+        Accounts(database).add("alice", "the-secret-hash", 1.0)
+    assert str(caught.value) == "OperationalError: no such table: accounts"
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        insert = text("INSERT INTO launchers (name, key_hash, created_at) VALUES ('one', 'hash', 1)")
+        connection.execute(insert)
+        connection.execute(insert)
+    with database.transaction() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM launchers")) == 0
+
+
+def test_many_threads_at_once(database: Database) -> None:
+    accounts = Accounts(database)
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(lambda n: accounts.add(f"player{n}", "hash", 1.0), range(200)))
+    assert sorted(ids) == list(range(1, 201))
