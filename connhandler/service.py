@@ -67,7 +67,7 @@ class Service:
             for handler in self.handlers:
                 handler.stop(0)
             for pool in self.pools:
-                pool.close()
+                pool.close(self.central.limits.drain_seconds)
             central.kill()
 
     def end(self, why: str) -> None:

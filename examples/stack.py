@@ -55,14 +55,17 @@ class Stack:
     Args:
         folder: for everything they make.
         ports: to listen on.
-        log: whether their log lines go to files in `folder`, or to this terminal.
+        log_to_files: whether their log lines go to files in `folder`, or to this terminal.
+
+    Attributes:
+        processes: those of the login server and the launcher, by name.
     """
 
     def __init__(self, folder: Path, ports: Ports, log_to_files: bool) -> None:
         self.folder = folder
         self.ports = ports
         self._log_to_files = log_to_files
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
         """Start everything and wait until a game server is ready.
@@ -70,21 +73,37 @@ class Stack:
         Raises:
             Failure: something ended or did not get ready in time.
         """
+        self.start_login_server()
+        self.start_launcher()
+        self.wait_until("a game server is in the list", lambda: bool((self.status() or {}).get("servers")))
+
+    def start_login_server(self) -> None:
+        """Start the login server and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        key = self._launcher_key()
-        self._spawn("login server", "login_server", *self._login_server_options())
-        self._wait_until("the login server answers", lambda: self.status() is not None)
+        self._spawn(
+            "login server",
+            "login_server",
+            f"--player-port={self.ports.player}",
+            f"--launcher-port={self.ports.launcher}",
+            f"--http-port={self.ports.http}",
+            f"--private-key-file={self.folder / 'private_key.pem'}",
+            f"--public-key-file={self.folder / 'public_key.pem'}",
+            self._database(),
+        )
+        self.wait_until("the login server answers", lambda: self.status() is not None)
+
+    def start_launcher(self) -> None:
+        """Start the launcher; it starts the games by itself."""
         self._spawn(
             "launcher",
             "game_server_launcher",
             f"--name={LAUNCHER}",
-            f"--key-file={key}",
+            f"--key-file={self._launcher_key()}",
             f"--login-port={self.ports.launcher}",
             f"--controller-port={self.ports.controller}",
             f"--games={GAME_FILES}",
             f"--run-dir={self.folder / 'launcher'}",
         )
-        self._wait_until("a game server is in the list", lambda: bool((self.status() or {}).get("servers")))
 
     def stop(self) -> None:
         """Stop everything in order, the launcher (which stops its games) before the login server.
@@ -93,7 +112,7 @@ class Stack:
             Failure: something did not end by itself, or not with exit status 0.
         """
         wrong = []
-        for name, process in reversed(self._processes.items()):
+        for name, process in reversed(self.processes.items()):
             if process.poll() is None:
                 process.terminate()
             try:
@@ -105,7 +124,7 @@ class Stack:
             else:
                 if status:
                     wrong.append(f"the {name} ended with exit status {status}")
-        self._processes.clear()
+        self.processes.clear()
         if wrong:
             raise Failure("; ".join(wrong))
 
@@ -122,7 +141,7 @@ class Stack:
         """Raises:
         Failure: one of the processes has ended.
         """
-        for name, process in self._processes.items():
+        for name, process in self.processes.items():
             if process.poll() is not None:
                 raise Failure(f"the {name} ended with exit status {process.returncode}{self._last_lines(name)}")
 
@@ -149,21 +168,11 @@ class Stack:
     def _database(self) -> str:
         return f"--database-url=sqlite:///{self.folder / 'login_server.sqlite'}"
 
-    def _login_server_options(self) -> list[str]:
-        return [
-            f"--player-port={self.ports.player}",
-            f"--launcher-port={self.ports.launcher}",
-            f"--http-port={self.ports.http}",
-            f"--private-key-file={self.folder / 'private_key.pem'}",
-            f"--public-key-file={self.folder / 'public_key.pem'}",
-            self._database(),
-        ]
-
     def _spawn(self, name: str, *command: str) -> None:
         # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.
         with contextlib.ExitStack() as files:
             output = files.enter_context(self._log_file(name).open("ab")) if self._log_to_files else None
-            self._processes[name] = subprocess.Popen(
+            self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -171,7 +180,10 @@ class Stack:
                 start_new_session=True,
             )
 
-    def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+    def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Raises:
+        Failure: it has not come true in time, or one of the processes has ended.
+        """
         deadline = time.monotonic() + START_SECONDS
         while not condition():
             self.check()
@@ -189,15 +201,14 @@ class Stack:
         return "; its last lines:\n  " + "\n  ".join(lines[-10:])
 
 
-def run(folder: Path) -> None:
+def run(folder: Path, ports: Ports) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     asked_to_end = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, asked_to_end.set)
-    stack = Stack(folder, Ports(), log_to_files=False)
+    stack = Stack(folder, ports, log_to_files=False)
     try:
         stack.start()
-        ports = stack.ports
         print(
             f"""
 The stack is up.
@@ -208,7 +219,7 @@ The stack is up.
 
 To play, open two more terminals and start in each:
 
-  {sys.executable} -m game_server.play
+  {sys.executable} -m game_server.play{"" if ports.player == Ports().player else f" --port {ports.player}"}
 
 Ctrl-C ends everything.
 """,
@@ -313,11 +324,12 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("run", help="serve on the default ports until Ctrl-C")
     serve.add_argument("--folder", type=Path, default=Path("run"), help="for database, keys and state (default: run)")
+    serve.add_argument("--free-ports", action="store_true", help="on any free ports, not 9000, 9001, 9002 and 9080")
     commands.add_parser("demo", help="play a match on free ports, then stop and report")
     arguments = parser.parse_args()
     try:
         if arguments.command == "run":
-            run(arguments.folder)
+            run(arguments.folder.absolute(), Ports(*free_ports(4)) if arguments.free_ports else Ports())
         else:
             demo()
     except Failure as failure:

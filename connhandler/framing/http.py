@@ -138,7 +138,9 @@ class _Begun:
         return position + len(piece)
 
     def request(self) -> HttpRequest:
+        """Return the whole request. Call it once."""
         assert self._line is not None
+        del self._llhttp  # It holds this object too: without the cycle, both go at once.
         return HttpRequest(
             method=self._line[0],
             path=self._path,

@@ -347,7 +347,7 @@ FRAGMENTS = st.sampled_from(
         *(b"\r\n", b"\r", b"\n", b" ", b"\t", b":", b"\0", b"\xff", b"%"),
         *(b"Host: a\r\n", b"Host: b c\r\n", b"X: y\r\n", b"Connection: close\r\n", b"Content-Length: 3\r\n"),
         *(b"Transfer-Encoding: chunked\r\n", b"Connection: upgrade\r\nUpgrade: x\r\n"),
-        *(b"3\r\nabc\r\n", b"3;x=y\r\nabc\r\n"),
+        *(b"3\r\nabc\r\n", b"3;x=y\r\nabc\r\n", b"X: y\r\n" * 60, b"X: " + b"y" * 6000 + b"\r\n"),
     ]
 )
 STREAMS = st.lists(FRAGMENTS | st.binary(max_size=4), max_size=12).map(b"".join)
