@@ -42,6 +42,7 @@ from connhandler.workers import WorkerPool
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.005
+TIMERS_BETWEEN_CLEARANCES = 1_000
 
 Handler = Callable[[Any, Any], None]
 """`handler(peer, message)`; returns at once."""
@@ -118,6 +119,7 @@ class CentralTask:
         self._handlers: dict[type[Any], dict[type[Any], Handler]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_count = itertools.count()
+        self._timers_until_clearance = TIMERS_BETWEEN_CLEARANCES
         self._alarm: tasks.Task | None = None
         self._work_outstanding = 0
         self._stopped = False
@@ -179,11 +181,11 @@ class CentralTask:
                 if handler is None:
                     handler = handlers[type(message)] = self._find_handler(type(peer), type(message))
                 handler(peer, message)
-            except ProtocolError as error:
-                self._blame(peer, error)
-            except Exception as error:
-                logger.exception("%s: failed while handling %s of %s", self.name, type(message).__name__, peer)
-                self._blame(peer, error)
+            except (Exception, gevent.Timeout) as error:
+                if peer is None or not isinstance(error, ProtocolError):
+                    logger.exception("%s: failed while handling %s of %s", self.name, type(message).__name__, peer)
+                if peer is not None:
+                    peer.fail(error)
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
         """Call `function(*args)` in this task, as a message in the queue. Callable from any task of the hub."""
@@ -193,6 +195,8 @@ class CentralTask:
         """Call `function(*args)` in this task after `seconds`, as a message in the queue."""
         timer = Timer(self.now + max(seconds, 0.0), function, args)
         heapq.heappush(self._timers, (timer.at, next(self._timer_count), timer))
+        if len(self._timers) > self._timers_until_clearance:
+            self._forget_cancelled_timers()
         if self._timers[0][2] is timer:
             self._set_alarm()
         return timer
@@ -249,9 +253,11 @@ class CentralTask:
             return _ignore
         raise ProtocolError(f"a message of type {message_class.__name__} is not expected on this connection")
 
-    def _blame(self, peer: Peer | None, error: Exception) -> None:
-        if peer is not None:
-            peer.fail(error)
+    def _forget_cancelled_timers(self) -> None:
+        """Else a peer that has timers set and cancelled again and again would fill the memory until they are due."""
+        self._timers = [entry for entry in self._timers if not entry[2].cancelled]
+        heapq.heapify(self._timers)
+        self._timers_until_clearance = 2 * len(self._timers) + TIMERS_BETWEEN_CLEARANCES
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

@@ -41,7 +41,7 @@ from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
 from connhandler.messages import PeerConnected, PeerDisconnected
 from connhandler.outbox import Outbox
-from connhandler.sockets import close_now, close_politely
+from connhandler.sockets import close_now, end_politely
 
 if TYPE_CHECKING:
     from connhandler.handler import ConnectionHandler
@@ -74,7 +74,8 @@ class ConnectionReader(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "receive" in cls.__dict__ and "receive_burst" not in cls.__dict__:
+        nearest = next(base.__dict__ for base in cls.__mro__ if {"receive", "receive_burst"} & base.__dict__.keys())
+        if "receive_burst" not in nearest:
             # Whoever overrides `receive` of a ready-made reader means it to be used.
             cls.receive_burst = ConnectionReader.receive_burst  # type: ignore[method-assign]
 
@@ -253,13 +254,17 @@ class Connection:
     """The state of one connection. Its own task runs `read`; everything else returns at once."""
 
     __slots__ = (
-        "_heartbeat_at",
         "_counted_as_not_logged_in",
         "_encode",
         "_frame",
+        "_heartbeat_at",
         "_in_flight_bytes",
+        "_lingering",
         "_missed_heartbeats",
         "_reading",
+        "_said",
+        "_said_at",
+        "announced",
         "begun_reading",
         "connected_at",
         "detail",
@@ -311,11 +316,15 @@ class Connection:
             self._reads_too_slowly,
         )
         self.task = gevent.getcurrent()
+        self.announced = False
+        self._lingering = False
         self._reading = False
         self._in_flight_bytes = 0
         self._counted_as_not_logged_in = False
         self._heartbeat_at = self.connected_at
         self._missed_heartbeats = 0
+        self._said = 0
+        self._said_at = self.connected_at
 
     @property
     def awaits_login(self) -> bool:
@@ -332,7 +341,7 @@ class Connection:
         reader = self.reader
         try:
             self._reading = True
-            self._put((PeerConnected(self.peer),), 0)
+            self._announce()
             while True:
                 burst = reader.receive_burst()
                 self.heard_at = time.monotonic()
@@ -349,7 +358,7 @@ class Connection:
         except OSError as error:
             self._set_ending(DisconnectReason.CONNECTION_LOST, str(error), error)
             self.politely = False
-        except Exception as error:
+        except (Exception, gevent.Timeout) as error:
             logger.exception("%s: failed while receiving", self.peer.name)
             self._set_ending(DisconnectReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}", error)
         finally:
@@ -385,12 +394,29 @@ class Connection:
         if self.ending is not DisconnectReason.CLOSED_BY_PEER:
             self._say_goodbye()
         if self.politely and self.outbox.drain(deadline - time.monotonic()):
-            close_politely(self.sock, deadline - time.monotonic())
+            self._linger(deadline - time.monotonic())
 
     def disconnected(self) -> PeerDisconnected:
         """The connection's last message."""
         assert self.ending is not None
         return PeerDisconnected(self.peer, self.ending, self.detail, self.exception)
+
+    def _announce(self) -> None:
+        """Put the first message. Whoever ends before there was room for it, ends without the last one too."""
+        queue = self.handler.incoming_queue
+        self.held = True
+        queue.put(PeerConnected(self.peer))
+        self.held = False
+        self.announced = True
+
+    def _linger(self, seconds: float) -> None:
+        try:
+            self._lingering = True
+            end_politely(self.sock, seconds)
+        except _Ended:
+            pass
+        finally:
+            self._lingering = False
 
     def _say_goodbye(self) -> None:
         if not self.politely or self.ending is None:
@@ -415,12 +441,16 @@ class Connection:
             self._reads_too_slowly(self.outbox.size)
         elif self.held:
             self.heard_at = now  # We did not listen: its silence is ours.
+            if not self.begun_reading:
+                self.connected_at = now
             if self.reader.begun_at is not None:
                 self.reader.begun_at = now
         elif self._passed(self.reader.begun_at, limits.message_seconds, now):
             self._time_out(DisconnectReason.MESSAGE_TIMEOUT, limits.message_seconds)
         elif self.handler.listens and self._is_late(now):
             pass
+        elif self.reader.begun_at is not None and limits.message_seconds > 0:
+            pass  # A message that has begun has a deadline of its own.
         elif self._passed(self.heard_at, limits.idle_seconds, now):
             self._time_out(DisconnectReason.IDLE_TIMEOUT, limits.idle_seconds)
         elif self.handler.listens:
@@ -443,10 +473,14 @@ class Connection:
         return False
 
     def _beat(self, now: float) -> None:
+        """Send a heartbeat when either side has said nothing for a while: each must hear the other one."""
         limits = self.handler.limits
+        if self.outbox.total != self._said:
+            self._said, self._said_at = self.outbox.total, now
         if self.heard_at > self._heartbeat_at:
             self._missed_heartbeats = 0
-        if not self._passed(max(self.heard_at, self._heartbeat_at), limits.heartbeat_seconds, now):
+        quiet_since = max(min(self.heard_at, self._said_at), self._heartbeat_at)
+        if not self._passed(quiet_since, limits.heartbeat_seconds, now):
             return
         if self._missed_heartbeats >= limits.missed_heartbeats:
             self._time_out(DisconnectReason.HEARTBEAT_TIMEOUT, limits.heartbeat_seconds)
@@ -531,11 +565,11 @@ class Connection:
             self.ending, self.detail, self.exception = reason, detail, exception
 
     def _interrupt(self) -> None:
-        if self._reading:
-            self._reading = False
+        if self._reading or (self._lingering and not self.politely):
+            self._reading = self._lingering = False
             self.task.throw(_Ended)
 
-    def _sending_failed(self, error: Exception) -> None:
+    def _sending_failed(self, error: BaseException) -> None:
         if not isinstance(error, OSError):
             logger.error("%s: failed while sending", self.peer.name, exc_info=error)
         self.end(DisconnectReason.CONNECTION_LOST, str(error), error, politely=False)
@@ -571,4 +605,5 @@ def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, add
     finally:
         connection.outbox.close()
         close_now(sock, reset=not connection.politely)
+        peer._connection = None
         handler.closed(connection)

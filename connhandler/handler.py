@@ -152,12 +152,14 @@ class ConnectionHandler(ABC):
         """Call `create_connection_instances`, check what it returned, and name the peer.
 
         Raises:
-            TypeError: it is not a reader, a writer and an instance of a subclass of `Peer`, in this order.
+            TypeError: it is not a reader, a writer and a new instance of a subclass of `Peer`, in this order.
         """
         instances = self.create_connection_instances(sock, address)
         check_instances(instances)
-        self._serial += 1
         peer = instances[2]
+        if peer.serial:
+            raise TypeError(f"create_connection_instances must return a new Peer for each connection, not {peer} again")
+        self._serial += 1
         peer.name = f"{self.task_name}[{self._serial}]"
         peer.serial = self._serial
         peer.address = address
@@ -182,6 +184,8 @@ class ConnectionHandler(ABC):
         level = logging.DEBUG if message.reason in QUIET_REASONS else logging.INFO
         detail = f" ({message.detail})" if message.detail else ""
         logger.log(level, "%s: disconnected: %s%s", message.peer.name, message.reason.value, detail)
+        if not connection.announced:
+            return
         if isinstance(self.incoming_queue, IncomingQueue):
             self.incoming_queue.put_over_bound(message.peer, (message,))
         else:
@@ -192,9 +196,16 @@ class ConnectionHandler(ABC):
         while True:
             gevent.sleep(pause)
             for number, connection in enumerate(list(self._connections), 1):
-                connection.check(time.monotonic())
+                self._check(connection)
                 if number % CHECKS_BETWEEN_PAUSES == 0:
                     gevent.sleep(0)
+
+    def _check(self, connection: Connection) -> None:
+        try:
+            connection.check(time.monotonic())
+        except Exception as error:
+            logger.exception("%s: failed while encoding a heartbeat", connection.peer.name)
+            connection.end(DisconnectReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}", error)
 
     def _deadline_resolution(self) -> float:
         """How often to look at the deadlines: often enough to keep the shortest within a tenth."""

@@ -10,7 +10,7 @@ import gevent
 import gevent.socket
 
 from connhandler import tasks
-from connhandler.connection import Address, run_connection
+from connhandler.connection import Address, Connection, run_connection
 from connhandler.errors import RefusalReason
 from connhandler.handler import ConnectionHandler, finish_handshake
 from connhandler.refusals import RefusalLog
@@ -21,6 +21,12 @@ logger = logging.getLogger(__name__)
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 ACCEPT_PAUSE_SECONDS = 0.1
 ACCEPTS_BETWEEN_PAUSES = 100
+
+
+class _Refused(Exception):
+    def __init__(self, reason: RefusalReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class IncomingConnectionHandler(ConnectionHandler):
@@ -42,6 +48,7 @@ class IncomingConnectionHandler(ConnectionHandler):
         self._listener: gevent.socket.socket | None = None
         self._open = 0
         self._open_from: Counter[str] = Counter()
+        self._beginning: set[Any] = set()
         self._refusals = RefusalLog(self.task_name, self.counters)
 
     def listen(self) -> None:
@@ -65,6 +72,7 @@ class IncomingConnectionHandler(ConnectionHandler):
             ) from error
         self.port = listener.getsockname()[1]
         self._listener = listener
+        logger.info("%s: listening on %s:%s", self.task_name, self.address, self.port)
 
     def start(self) -> None:
         """Listen now, so that a port in use is raised here, and accept in a task of its own."""
@@ -91,13 +99,15 @@ class IncomingConnectionHandler(ConnectionHandler):
                 gevent.sleep(0)  # A storm of connections must not hold the hub.
 
     def stop_accepting(self) -> None:
-        """Close the listening socket; open connections go on."""
+        """Close the listening socket; open connections go on, those that still shake hands do not."""
         if self._listener is not None:
             listener, self._listener = self._listener, None
             listener.close()
         if self._run is not None and self._run is not gevent.getcurrent():
             self._run.kill()
             self._run = None
+        gevent.sleep(0)  # Whatever was accepted just now begins, so that it can be ended.
+        gevent.killall(list(self._beginning))
 
     def stop(self, seconds: float | None = None) -> None:
         self.stop_accepting()
@@ -109,8 +119,17 @@ class IncomingConnectionHandler(ConnectionHandler):
 
     def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
         assert self.ssl_context is not None
+        sock.getpeername()  # Raises if the far end is gone already; an SSLSocket would leave the file open then.
         secure = self.ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return finish_handshake(secure, self.limits.handshake_seconds)
+        secure = finish_handshake(secure, self.limits.handshake_seconds)
+        if self.not_logged_in >= self.limits.max_not_logged_in:  # Others came while these hands were shaken.
+            secure.close()
+            raise _Refused(RefusalReason.TOO_MANY_NOT_LOGGED_IN)
+        return secure
+
+    def opened(self, connection: Connection) -> None:
+        self._beginning.discard(connection.task)
+        super().opened(connection)
 
     def _accepted(self, sock: gevent.socket.socket, address: Address) -> None:
         host = address[0]
@@ -125,16 +144,19 @@ class IncomingConnectionHandler(ConnectionHandler):
             tasks.spawn(f"{self.task_name}[{host}:{address[1]}]", self._live, sock, address)
 
     def _live(self, sock: gevent.socket.socket, address: Address) -> None:
+        self._beginning.add(gevent.getcurrent())
         try:
             if self.not_logged_in >= self.limits.max_not_logged_in:
-                self._refuse(sock, address, RefusalReason.TOO_MANY_NOT_LOGGED_IN)
-                return
+                raise _Refused(RefusalReason.TOO_MANY_NOT_LOGGED_IN)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             run_connection(self, sock, address)
+        except _Refused as refused:
+            self._refuse(sock, address, refused.reason)
         except OSError as error:
             self._refusals.add(address, RefusalReason.HANDSHAKE_FAILED, str(error))
         finally:
+            self._beginning.discard(gevent.getcurrent())
             host = address[0]
             self._open -= 1
             self._open_from[host] -= 1

@@ -30,7 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 60.0
     """Without a byte received."""
     heartbeat_seconds: float = 20.0
-    """Without a byte received until a heartbeat is sent, and between heartbeats."""
+    """Without a byte received, or without one sent, until a heartbeat is sent; and between heartbeats."""
     missed_heartbeats: int = 2
     """So many heartbeats in a row without a byte received, and the connection is dropped."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import gevent.socket
 import gevent.ssl
-from gevent import get_hub
+from gevent import Timeout, get_hub
 from gevent.event import Event
 
 from connhandler import tasks
@@ -50,6 +50,7 @@ class Outbox:
         "_writer",
         "size",
         "soft_since",
+        "total",
     )
 
     def __init__(
@@ -58,10 +59,11 @@ class Outbox:
         sock: gevent.socket.socket,
         limits: Limits,
         send: Callable[[bytes], None] | None,
-        failed: Callable[[Exception], None],
+        failed: Callable[[BaseException], None],
         too_slow: Callable[[int], None],
     ) -> None:
         self.size = 0
+        self.total = 0
         self.soft_since: float | None = None
         self._name = name
         self._sock = sock
@@ -82,6 +84,7 @@ class Outbox:
             return
         self._waiting.append(data)
         self.size += len(data)
+        self.total += len(data)
         if self.size > self._limits.outgoing_soft_bytes:
             self._watch_bounds()
         if not self._scheduled:
@@ -89,11 +92,12 @@ class Outbox:
             get_hub().loop.run_callback(self._flush)
 
     def drain(self, seconds: float) -> bool:
-        """Wait until all is sent; return whether it was within `seconds`."""
-        if self.size and not self._closed:
-            self._empty.clear()
-            self._empty.wait(seconds)
-        return not self.size
+        """Wait until all is sent; return whether it was, within `seconds` and before the box was closed."""
+        with tasks.wait_at_most(seconds):
+            while not self._closed and (self._waiting or self._writer is not None):
+                self._empty.clear()
+                self._empty.wait()
+        return not self._closed and not self._waiting and self._writer is None
 
     def close(self) -> None:
         """Forget what waits. Nothing can be put any more."""
@@ -139,6 +143,8 @@ class Outbox:
             return
         if position < end:
             self._waiting.append(data[position:] if position else data)
+        else:
+            self._empty.set()
         self._sent(position)
 
     def _write(self) -> None:
@@ -151,11 +157,12 @@ class Outbox:
                     self._sent(len(data))
                 else:
                     self._write_some()
-        except Exception as error:  # noqa: BLE001 - a custom writer may raise anything: it ends its connection
+        except (Exception, Timeout) as error:  # noqa: BLE001 - a custom writer may raise anything: it ends its connection
             self.close()
             self._failed(error)
         finally:
             self._writer = None
+            self._empty.set()
 
     def _write_some(self) -> None:
         data = memoryview(b"".join(self._waiting))
@@ -175,5 +182,3 @@ class Outbox:
         self.size -= count
         if self.size <= self._limits.outgoing_soft_bytes:
             self.soft_since = None
-        if not self.size:
-            self._empty.set()

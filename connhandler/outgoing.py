@@ -69,9 +69,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
         ceiling = first
         self._stopping.clear()
         while not self._stopping.is_set():
-            began = time.monotonic()
-            self._connect_and_live()
-            if time.monotonic() - began > ceiling:
+            if self._connect_and_live() > ceiling:
                 ceiling = first
             wait = self._random.uniform(0, ceiling)
             ceiling = min(ceiling * 2, max(self.limits.max_retry_seconds, first))
@@ -89,15 +87,25 @@ class OutgoingConnectionHandler(ConnectionHandler):
 
     def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
         assert self.ssl_context is not None
+        sock.getpeername()  # Raises if the far end is gone already; an SSLSocket would leave the file open then.
         secure = self.ssl_context.wrap_socket(
             sock, server_hostname=self.server_hostname or self.address, do_handshake_on_connect=False
         )
-        return finish_handshake(secure, self.limits.handshake_seconds)
+        secure = finish_handshake(secure, self.limits.handshake_seconds)
+        if self._stopping.is_set():
+            secure.close()
+            raise ConnectionAbortedError("stopped during the TLS handshake")
+        return secure
 
-    def _connect_and_live(self) -> None:
+    def _connect_and_live(self) -> float:
+        """Return how many seconds the connection lasted; 0 when there was none."""
         try:
             with gevent.Timeout(self.limits.connect_seconds, TimeoutError("connecting timed out")):
                 sock = gevent.socket.create_connection((self.address, self.port))
+            if self._stopping.is_set():
+                sock.close()
+                return 0.0
+            began = time.monotonic()
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # A UnicodeError is what a host name that cannot exist gives.
@@ -105,9 +113,10 @@ class OutgoingConnectionHandler(ConnectionHandler):
         except (OSError, UnicodeError) as error:
             self.counters["failed"] += 1
             self._log_failure(error)
-        else:
-            self.counters["connected"] += 1
-            self._failures = 0
+            return 0.0
+        self.counters["connected"] += 1
+        self._failures = 0
+        return time.monotonic() - began
 
     def _log_failure(self, error: Exception) -> None:
         """One INFO line for the first of a row of failures; the others at DEBUG."""

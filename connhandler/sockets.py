@@ -3,6 +3,7 @@
 import socket
 import struct
 
+import gevent
 import gevent.socket
 import gevent.ssl
 
@@ -17,11 +18,23 @@ def send_now(sock: gevent.socket.socket, data: bytes) -> int:
     Raises:
         OSError: the connection was lost.
     """
+    if isinstance(sock, gevent.ssl.SSLSocket):
+        return _send_now_tls(sock, data)
     try:
         sent: int = sock.send(data, timeout=0.0)  # type: ignore[call-arg]
     except BlockingIOError:
         return 0
     return sent
+
+
+def _send_now_tls(sock: gevent.ssl.SSLSocket, data: bytes) -> int:
+    # Its `send` looks at the socket's own timeout alone.
+    timeout = sock.gettimeout()
+    sock.settimeout(0.0)
+    try:
+        return sock.send(data)
+    finally:
+        sock.settimeout(timeout)
 
 
 def close_now(sock: gevent.socket.socket, reset: bool = False) -> None:
@@ -32,10 +45,12 @@ def close_now(sock: gevent.socket.socket, reset: bool = False) -> None:
         except OSError:
             pass  # already gone
     sock.close()
+    if sock.fileno() >= 0:
+        sock._real_close()  # type: ignore[attr-defined]  # A reader's `makefile` must not hold it open.
 
 
-def close_politely(sock: gevent.socket.socket, seconds: float) -> None:
-    """End our side, read on until the far end has ended its own, at most for `seconds`; then close.
+def end_politely(sock: gevent.socket.socket, seconds: float) -> None:
+    """End our side, then read on until the far end has ended its own, at most for `seconds`. Closes nothing.
 
     Closing a socket that still has unread input sends a reset, which can destroy what we sent last before the
     far end has read it.
@@ -43,11 +58,25 @@ def close_politely(sock: gevent.socket.socket, seconds: float) -> None:
     try:
         with tasks.wait_at_most(seconds):
             if isinstance(sock, gevent.ssl.SSLSocket):
-                sock.unwrap()
+                _send_close_notify(sock)
             sock.shutdown(socket.SHUT_WR)
             while sock.recv(65536):
-                pass
-    except (OSError, ValueError):
+                gevent.sleep(0)  # However much comes, other tasks must go on.
+    except OSError:
         pass  # The far end is gone: nothing is left to be polite to.
+
+
+def _send_close_notify(sock: gevent.ssl.SSLSocket) -> None:
+    """Tell a TLS far end that this is the end, without waiting until it says the same."""
+    sock.settimeout(0.0)
+    try:
+        while True:
+            try:
+                sock.unwrap()
+                break
+            except gevent.ssl.SSLWantWriteError:
+                gevent.socket.wait_write(sock.fileno())
+    except OSError:
+        pass  # It was sent; the answer is not there yet, or more data came in its place.
     finally:
-        sock.close()
+        sock.settimeout(None)

@@ -156,6 +156,7 @@ class JsonClient:
 
     def __init__(self, address: str, port: int, message_type: Any, timeout: float = 10.0) -> None:
         self.sock = gevent.socket.create_connection((address, port), timeout=timeout)
+        self.sock.settimeout(None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._timeout = timeout
         self._decoder = msgspec.json.Decoder(message_type)
@@ -172,17 +173,17 @@ class JsonClient:
             EOFError: the server closed.
             TimeoutError: nothing came.
         """
-        while True:
-            with gevent.Timeout(timeout or self._timeout, TimeoutError("no message came")):
+        with gevent.Timeout(timeout or self._timeout, TimeoutError("no message came")):
+            while True:
                 while not self._received:
                     data = self.sock.recv(65536)
                     if not data:
                         raise EOFError("the server closed the connection")
                     self._received.extend(self._framing.receive_data(data))
-            message = self._decoder.decode(self._received.pop(0))
-            if not isinstance(message, Ping):
-                return message
-            self.send(Pong())
+                message = self._decoder.decode(self._received.pop(0))
+                if not isinstance(message, Ping):
+                    return message
+                self.send(Pong())
 
     def expect(self, message_class: type[MessageType], timeout: float | None = None) -> MessageType:
         """Return the next message of this class, passing over others.

@@ -50,7 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
 
     listener = GameListener(configuration, checker)
-    players = PlayerHandler("players", configuration.address, configuration.port, listener.queue)
+    bounds = Limits(
+        max_connections=configuration.max_connections,
+        max_connections_per_address=configuration.max_connections_per_address,
+    )
+    players = PlayerHandler("players", configuration.address, configuration.port, listener.queue, limits=bounds)
     try:
         players.listen()
     except OSError as error:
@@ -60,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     handlers: list[ConnectionHandler] = [players]
     if configuration.launcher_port:
         launcher = (configuration.launcher_address, configuration.launcher_port)
-        # It is on the same machine: its end is seen at once, so its silence means nothing.
-        limits = Limits(max_retry_seconds=5, idle_seconds=0)
+        # It is on the same machine, and alone: there is no crowd to keep from coming back at once.
+        limits = Limits(retry_seconds=0.2, max_retry_seconds=5)
         handlers.append(LauncherHandler("launcher", *launcher, listener.queue, limits=limits))
     service = Service(listener, handlers)
     listener.end = service.end

@@ -60,6 +60,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
         _setting("without a game, and without its launcher for so long, the server ends", ge=0.1, le=86_400),
     ] = 600
     max_games: Annotated[int, _setting("so many games at most", ge=1, le=100_000)] = 1_000
+    max_connections: Annotated[int, _setting("so many players' connections at most", ge=1, le=1_000_000)] = 10_000
+    max_connections_per_address: Annotated[int, _setting("of them, from one address", ge=1, le=1_000_000)] = 256
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _setting("what is logged")] = "info"
 
     @property

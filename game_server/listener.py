@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 TIME_REPORT_SECONDS = 10.0
 """How often the launcher hears how long each match has been going on."""
 
-BREAK_OFF_PART = 0.5
+BREAK_OFF_PART = 0.3
 """After this part of the grace that the launcher gives for a stop, the games that go on are broken off. The rest is
-for telling the launcher how they ended, and for closing the connections."""
+for telling the launcher how they ended, and for closing the connections to players who do not read."""
 
 
 class GameListener(CentralTask):

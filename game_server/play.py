@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gevent
+import gevent.ssl
 
 from connhandler import Limits, Service
 from connhandler.configuration import set_up_logging
@@ -59,6 +60,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--address", default="127.0.0.1", help="of the login server (default: %(default)s)")
     parser.add_argument("--port", type=int, default=PLAYER_PORT, help="of the login server (default: %(default)s)")
+    parser.add_argument("--tls", action="store_true", help="the login server speaks TLS")
+    parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="PEM file to check its certificate with")
     parser.add_argument("--name", default="", help="who plays (default: ask)")
     parser.add_argument("--register", action="store_true", help="make an account of that name first")
     parser.add_argument("--password-file", type=Path, help="its first line is the password")
@@ -77,6 +80,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.auto and not arguments.name:
         parser.error("--auto needs --name")
+    if arguments.tls_ca is not None:
+        arguments.tls = True
+        if not arguments.tls_ca.is_file():
+            parser.error(f"--tls-ca: there is no file {arguments.tls_ca}")
     return arguments
 
 
@@ -106,7 +113,9 @@ def play_by_itself(arguments: argparse.Namespace) -> int:
     service.run()
     if story.finished:
         return 0
-    print(f"play: {arguments.name} played no game: {why[0] if why else 'interrupted'}", file=sys.stderr)
+    reason = why[0] if why else "interrupted"
+    trouble = f" ({story.trouble})" if story.trouble not in ("", reason) else ""
+    print(f"play: {arguments.name} played no game: {reason}{trouble}", file=sys.stderr)
     return 1
 
 
@@ -131,13 +140,15 @@ def visit_lobby(arguments: argparse.Namespace, credentials: Credentials) -> str:
         Why the login server would not let the player in; empty if it did.
     """
     style = style_of(sys.stdout, os.environ)
-    screen = Screen(sys.stdout, style, replace=style.colours)
+    movable = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    screen = Screen(sys.stdout, style, replace=movable)
     terminal = Terminal(
         screen, arguments.game, f"{credentials.name} at {arguments.address}:{arguments.port} - four in a row"
     )
     client, service = make_client(arguments, credentials, terminal)
     keyboard = Keyboard(
         sys.stdin.fileno(),
+        movable,
         lambda line: client.post(terminal.line_typed, line),
         lambda: client.post(terminal.draw),
     )
@@ -167,8 +178,11 @@ def make_client(arguments: argparse.Namespace, credentials: Credentials, view: V
         handler.start()
         return handler
 
+    context = gevent.ssl.create_default_context(cafile=arguments.tls_ca) if arguments.tls else None
     client = PlayClient(credentials, view, connect)
-    handler = LoginServerHandler("login_server", arguments.address, arguments.port, client.queue, limits=LIMITS)
+    handler = LoginServerHandler(
+        "login_server", arguments.address, arguments.port, client.queue, limits=LIMITS, ssl_context=context
+    )
     service = Service(client, [handler])
     client.end = service.end
     return client, service
@@ -197,11 +211,11 @@ def ask_credentials(arguments: argparse.Namespace, password: str | None) -> Cred
         name = input("Name: ").strip()
         if not register:
             register = input("Do you have an account already? [Y/n] ").strip().lower() in ("n", "no")
-    if password is None:
+    while password is None:
         password = getpass.getpass("Password: ")
         if register and getpass.getpass("Password again: ") != password:
             print("These are two different passwords.")
-            return ask_credentials(arguments, None)
+            password = None
     return Credentials(name, password, register)
 
 

@@ -109,9 +109,6 @@ class GameServer:
         """Both players are known: make the board. The game begins when both have come."""
         self.model, _ = FourInARow.begin(self.players, beginner)
 
-    def seat_of(self, player: str) -> Seat | None:
-        return next((seat for seat in self.seats if seat.player == player), None)
-
     def enter(self, controller: GameController, now: float) -> GameController | None:
         """A player comes or comes back: tell everybody, then this controller how the game stands.
 

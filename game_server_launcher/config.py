@@ -75,10 +75,10 @@ def read_key(config: LauncherConfig) -> str:
     if config.key:
         return config.key
     try:
-        lines = config.key_file.read_text(encoding="utf-8").split()
+        lines = config.key_file.read_text(encoding="utf-8").strip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise KeyMissing(f"--key-file: cannot read {config.key_file}: {why}; or give --key") from error
     if not lines:
         raise KeyMissing(f"--key-file: {config.key_file} is empty; expected the key in its first line")
-    return lines[0]
+    return lines[0].strip()

@@ -43,6 +43,7 @@ class OutputLog:
     def __init__(self, path: Path, max_bytes: int, files: int) -> None:
         self.path = path
         self.dropped_bytes = 0
+        self._begin = 0
         self._max_bytes = max_bytes
         self._files = files
         self.position = 0
@@ -56,8 +57,8 @@ class OutputLog:
         return descriptor
 
     def go_on(self, position: int) -> None:
-        """Look for new lines from here on: for a game that was started with an earlier `OutputLog`."""
-        self.position = position
+        """Look for lines from here on: for a game that was started with an earlier `OutputLog`."""
+        self.position = self._begin = position
         self._unfinished = b""
         self._skipping = False
 
@@ -86,11 +87,11 @@ class OutputLog:
         return [line[:LINE_BYTES].decode("utf-8", "replace").rstrip("\r") for line in lines]
 
     def last_lines(self, count: int = 3) -> list[str]:
-        """Return the last lines, for a log line about how the game ended."""
+        """Return the last lines since `open` or `go_on`, for a log line about how the game ended."""
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - LINE_BYTES))
+                file.seek(max(min(self._begin, size), size - LINE_BYTES))
                 data = file.read(LINE_BYTES)
         except FileNotFoundError:
             return []

@@ -260,6 +260,8 @@ class Runner:
         process = self._processes.get(run.server)
         values = self._values(run, port, pid=process.pid if process else 0)
         command = [expand(one, values) for one in command]
+        environment = self._environment(run, values)
+        del environment[TOKEN_VARIABLE]  # It is what a game process is known by.
         name = f"game[{run.server}]: {command[0]}"
         try:
             output = self._in_pool(self._output(run).open)
@@ -267,7 +269,7 @@ class Runner:
                 child = subprocess.Popen(
                     command,
                     cwd=self._folder.server_folder(run.server),
-                    env=self._environment(run, values),
+                    env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

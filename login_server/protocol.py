@@ -22,6 +22,7 @@ HTTP_PORT = 9080
 
 Text = Annotated[str, Meta(max_length=128)]
 LongText = Annotated[str, Meta(max_length=1024)]
+TicketText = Annotated[str, Meta(max_length=4096)]
 Pem = Annotated[str, Meta(max_length=4096)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -142,7 +143,7 @@ class JoinGranted(Message):
     server_id: Text
     address: Text
     port: Port
-    ticket: LongText
+    ticket: TicketText
     expires_at: Seconds
 
 
@@ -164,7 +165,7 @@ class MatchFound(Message):
     server_id: Text
     address: Text
     port: Port
-    ticket: LongText
+    ticket: TicketText
     expires_at: Seconds
 
 
@@ -297,14 +298,7 @@ ToPlayer = (
     | MatchCancelled
 )
 MatchFact = (
-    MapChanged
-    | MatchStarted
-    | PlayerJoined
-    | PlayerLeft
-    | TeamsChanged
-    | ScoreChanged
-    | MatchTimeChanged
-    | MatchEnded
+    MapChanged | MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
 )
 FromLauncher = Hello | Pong | LauncherLogIn | RegisterServer | UpdateServer | UnregisterServer | MatchFact
 ToLauncher = Welcome | Ping | Refused | ShuttingDown | LauncherAccepted | PlayersExpected | MatchRecorded

@@ -13,17 +13,25 @@ from game_server.client.lineeditor import LineEditor
 
 
 class Keyboard:
-    """What is typed, line by line. On a terminal keys are read one by one and not echoed: whoever draws the screen
-    draws `buffer` too, so that a change on the screen does not tear what is being typed.
+    """What is typed, line by line.
 
     Args:
         descriptor: of the terminal, pipe or file to read.
+        key_by_key: of a terminal, read keys one by one and let it echo none: whoever draws the screen draws `buffer`
+            too, so that a change on the screen does not tear what is being typed.
         typed: called in the keyboard's task with each line, and with None at the end.
         changed: called in the keyboard's task when `buffer` has changed.
     """
 
-    def __init__(self, descriptor: int, typed: Callable[[str | None], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        key_by_key: bool,
+        typed: Callable[[str | None], None],
+        changed: Callable[[], None],
+    ) -> None:
         self._descriptor = descriptor
+        self._key_by_key = key_by_key and os.isatty(descriptor)
         self._typed = typed
         self._changed = changed
         self._editor = LineEditor()
@@ -36,7 +44,7 @@ class Keyboard:
         return self._editor.buffer
 
     def start(self) -> None:
-        if os.isatty(self._descriptor):
+        if self._key_by_key:
             self._modes = termios.tcgetattr(self._descriptor)
             self.take_terminal()
         self._task = tasks.spawn("keyboard", self._read)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from connhandler import CentralTask, PeerConnected, PeerDisconnected, ProtocolError, Timer
+from connhandler import CentralTask, DisconnectReason, PeerConnected, PeerDisconnected, ProtocolError, Timer
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server import protocol as game_protocol
 from game_server.client.gameserverhandler import GameServerPeer
@@ -137,12 +137,10 @@ class PlayClient(CentralTask):
         """Args:
         column: from 0.
         """
-        if self._game_server is not None:
-            self._game_server.send(game_protocol.Drop(column=column))
+        self._command(game_protocol.Drop(column=column))
 
     def resign(self) -> None:
-        if self._game_server is not None:
-            self._game_server.send(game_protocol.Resign())
+        self._command(game_protocol.Resign())
 
     def leave_game(self) -> None:
         """Leave the visit for good; `View.in_lobby` follows."""
@@ -176,6 +174,7 @@ class PlayClient(CentralTask):
     def server_list(self, peer: LoginServerPeer, message: login_protocol.ServerList) -> None:
         self.servers = {server.server_id: server for server in message.servers}
         self.view.servers_changed(list(self.servers.values()))
+        self._leave_what_is_gone()
         if self._wish is not None:
             peer.send(self._wish)
         else:
@@ -186,6 +185,7 @@ class PlayClient(CentralTask):
             self.servers.pop(server_id, None)
         self.servers |= {server.server_id: server for server in message.changed}
         self.view.servers_changed(list(self.servers.values()))
+        self._leave_what_is_gone()
 
     def login_server_refused(self, peer: LoginServerPeer, message: Refused) -> None:
         if message.about == "register" and message.code == "name_taken":
@@ -226,7 +226,8 @@ class PlayClient(CentralTask):
     def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
         if self._login_server is peer:
             self._login_server = None
-            self.view.troubled("the connection to the login server is lost; connecting again")
+            if message.reason is not DisconnectReason.SHUTTING_DOWN:
+                self.view.troubled("the connection to the login server is lost; connecting again")
 
     # --- the game server ----------------------------------------------------------------------------
 
@@ -302,10 +303,16 @@ class PlayClient(CentralTask):
         if self.visit is not None:
             self._end_visit()
         self._visits += 1
-        self.visit = Visit(self._visits, address, port, ticket)
-        self.view.joining(self.visit, server_id)
+        self.visit = Visit(self._visits, server_id, address, port, ticket)
+        self.view.joining(self.visit)
         self._be_patient(ARRIVE_SECONDS)
         self._connection = self._connect(self.visit)
+
+    def _command(self, command: game_protocol.Drop | game_protocol.Resign) -> None:
+        if self._game_server is not None:
+            self._game_server.send(command)
+        else:
+            self.view.troubled("there is no connection to the game right now")
 
     def _is_current(self, peer: GameServerPeer) -> bool:
         return self.visit is not None and peer.visit == self.visit.number
@@ -339,6 +346,16 @@ class PlayClient(CentralTask):
     def _break_silence(self) -> None:
         if not self._was_logged_in:
             self.view.troubled("the login server does not answer; still trying")
+
+    def _leave_what_is_gone(self) -> None:
+        """A server that is ready somewhere else than where our game was has begun anew, and the game is lost."""
+        visit = self.visit
+        server = self.servers.get(visit.server_id) if visit is not None else None
+        if visit is None or server is None or self._game_server is not None or server.state != "ready":
+            return
+        if (server.address, server.port) != (visit.address, visit.port):
+            self.view.troubled("the game server was started anew, and your game is lost")
+            self.leave_game()
 
     def _lose_patience(self) -> None:
         self._patience = None

@@ -70,8 +70,8 @@ class Story(View):
         text = f"waits for a match of {pending.game}, {pending.waiting} of {pending.players} are here"
         self.said(text + (f" ({pending.reason})" if pending.reason else ""))
 
-    def joining(self, visit: Visit, server_id: str) -> None:
-        self.said(f"goes to {server_id} at {visit.address}:{visit.port} with a ticket")
+    def joining(self, visit: Visit) -> None:
+        self.said(f"goes to {visit.server_id} at {visit.address}:{visit.port} with a ticket")
 
     def game_changed(self, visit: Visit) -> None:
         match visit.last:

@@ -40,7 +40,6 @@ class Terminal(View):
         self._news: deque[str] = deque(maxlen=NEWS)
         self._servers: list[ServerInfo] = []
         self._visit: Visit | None = None
-        self._server_id = ""
 
     # --- what the client tells ----------------------------------------------------------------------
 
@@ -69,14 +68,15 @@ class Terminal(View):
         text = f"waiting for a match: {pending.waiting} of {pending.players} players are here"
         self.said(text + (f"; {pending.reason}" if pending.reason else ""))
 
-    def joining(self, visit: Visit, server_id: str) -> None:
+    def joining(self, visit: Visit) -> None:
         self._news.clear()
         self._visit = visit
-        self._server_id = server_id
         self._switch(Playing(self))
 
     def game_changed(self, visit: Visit) -> None:
         match visit.last:
+            case None:
+                self._news.append("You have taken your seat.")
             case PieceDropped(player=player, column=column):
                 who = "You" if player == visit.me else self.style.clean(player, 24)
                 self._news.append(f"{who} dropped into column {column + 1}.")
@@ -159,7 +159,7 @@ class Terminal(View):
         visit = self._visit
         if visit is None:
             return []
-        where = self.style.paint(f"   {self.style.clean(self._server_id, 60)}", "dim")
+        where = self.style.paint(f"   {self.style.clean(visit.server_id, 60)}", "dim")
         board = draw_board(visit.game, self.style)
         stand = self.style.paint(f"   {describe(visit, self.style)}", "bold")
         return [where, *board, "", draw_players(visit, self.style), "", stand]

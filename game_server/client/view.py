@@ -37,7 +37,7 @@ class View:
     def waiting(self, pending: MatchPending) -> None:
         """The player waits for a match."""
 
-    def joining(self, visit: Visit, server_id: str) -> None:
+    def joining(self, visit: Visit) -> None:
         """The player goes to a game server."""
 
     def game_changed(self, visit: Visit) -> None:

@@ -9,6 +9,7 @@ class Visit:
 
     Args:
         number: of this visit, in this client.
+        server_id: of the game server.
         address: of the game server.
         port: of the game server.
         ticket: good once.
@@ -22,8 +23,9 @@ class Visit:
         last: the last event, if it was seen to happen.
     """
 
-    def __init__(self, number: int, address: str, port: int, ticket: str) -> None:
+    def __init__(self, number: int, server_id: str, address: str, port: int, ticket: str) -> None:
         self.number = number
+        self.server_id = server_id
         self.address = address
         self.port = port
         self.ticket = ticket

@@ -1,8 +1,8 @@
-"""A small server for the tests that send signals to a whole program.
+"""An `askserver.Server` as a program of its own, for the tests that send signals.
 
-    python signalled_server.py SETTINGS
+    python -m tests.connhandler.signalled_server SETTINGS
 
-SETTINGS are JSON. The first line on stdout is the port, each further one what `Settings` says.
+SETTINGS are JSON. The first line on stdout is the port; what else is printed there, `Settings` and `Work` say.
 """
 
 import logging
@@ -12,97 +12,54 @@ from typing import Any
 
 import msgspec
 
-from connhandler import (
-    CentralTask,
-    IncomingConnectionHandler,
-    Limits,
-    Message,
-    Peer,
-    PeerConnected,
-    PeerDisconnected,
-    Service,
-    WorkerPool,
-)
+from connhandler import Limits, Message, Peer, Service, WorkerPool
 from connhandler.handler import Instances
-from connhandler.jsonmessage import JsonMessageReader, JsonMessageWriter, Pong, ShuttingDown
+from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter, ShuttingDown
+from tests.connhandler.askserver import ClientHandler, ClientPeer, FromClient, Note, Server
+
+FAREWELL = "told by the central task"
 
 
 class Settings(msgspec.Struct):
     limits: Limits = Limits()
     note_seconds: float = 0.0
-    """How long the central task is busy with each `Note`."""
+    """As `Server.note_seconds`."""
     report_queued: int = 0
-    """Print `queued` once so many messages are in the queue, if it is not 0."""
-
-
-class Ask(Message):
-    number: int
-    size: int = 0
-
-
-class Answer(Message):
-    number: int
-    text: str = ""
-
-
-class Note(Message):
-    text: str = ""
+    """Print `queued` as soon as so many messages are in the queue, if it is not 0."""
 
 
 class Work(Message):
-    """Begin something in the worker pool; print `working`."""
+    """Begin something in the worker pool, and print `working`."""
 
     seconds: float
 
 
-class ClientPeer(Peer):
-    pass
+class WorkReader(JsonMessageReader):
+    message_type = FromClient | Work
 
 
-class ClientReader(JsonMessageReader):
-    message_type = Ask | Note | Work | Pong
-
-
-class ClientHandler(IncomingConnectionHandler):
+class WorkHandler(ClientHandler):
     def create_connection_instances(self, sock: Any, address: Any) -> Instances:
-        return ClientReader(sock), JsonMessageWriter(sock), ClientPeer()
+        return WorkReader(sock), JsonServerMessageWriter(sock), ClientPeer()
 
 
-class Server(CentralTask):
+class SignalledServer(Server):
     def __init__(self, settings: Settings, pool: WorkerPool) -> None:
-        super().__init__("server", limits=settings.limits)
-        self.settings = settings
+        super().__init__(settings.limits)
+        self.note_seconds = settings.note_seconds
         self.pool = pool
-        self.peers: set[ClientPeer] = set()
-        self.reported = not settings.report_queued
-        self.dispatch = {
-            (ClientPeer, PeerConnected): self.connected,
-            (ClientPeer, Ask): self.answer,
-            (ClientPeer, Note): self.note,
-            (ClientPeer, Work): self.work,
-            (ClientPeer, PeerDisconnected): self.disconnected,
-        }
+        self.report_queued = settings.report_queued
+        self.dispatch = {**self.dispatch, (ClientPeer, Work): self.work}
 
     def on_shutdown(self) -> None:
         for peer in self.peers:
-            peer.send(ShuttingDown("told by the central task"))
+            peer.send(ShuttingDown(FAREWELL))
 
-    def connected(self, peer: ClientPeer, message: PeerConnected) -> None:
-        self.peers.add(peer)
-
-    def disconnected(self, peer: ClientPeer, message: PeerDisconnected) -> None:
-        self.peers.remove(peer)
-
-    def answer(self, peer: ClientPeer, message: Ask) -> None:
-        peer.send(Answer(message.number, "x" * message.size))
-
-    def note(self, peer: ClientPeer, message: Note) -> None:
-        if not self.reported and self.queue.qsize() >= self.settings.report_queued:
-            self.reported = True
+    def note(self, peer: Peer, message: Note) -> None:
+        if 0 < self.report_queued <= self.queue.qsize():
+            self.report_queued = 0
             print("queued", flush=True)
-        until = time.monotonic() + self.settings.note_seconds
-        while time.monotonic() < until:
-            pass
+        super().note(peer, message)
 
     def work(self, peer: ClientPeer, message: Work) -> None:
         self.perform(self.pool, time.sleep, message.seconds, then=lambda result, error: None)
@@ -113,8 +70,8 @@ def main() -> int:
     settings = msgspec.json.decode(sys.argv[1], type=Settings)
     logging.basicConfig(level=logging.INFO)
     pool = WorkerPool("pool", threads=1, max_queued=10)
-    server = Server(settings, pool)
-    handler = ClientHandler("clients", "127.0.0.1", 0, server.queue, limits=settings.limits)
+    server = SignalledServer(settings, pool)
+    handler = WorkHandler("clients", "127.0.0.1", 0, server.queue, limits=settings.limits)
     handler.listen()
     print(handler.port, flush=True)
     return Service(server, [handler], [pool]).run()

@@ -19,6 +19,7 @@ from connhandler import (
     PeerDisconnected,
     TcpMessageConnectionReader,
     TcpMessageConnectionWriter,
+    tasks,
 )
 from connhandler.framing.chunks import ChunkDecoder, encode_chunks
 
@@ -100,7 +101,11 @@ class Client:
         if receive_buffer is not None:
             self.sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(TIMEOUT)
-        self.sock.connect((address, port))
+        try:
+            self.sock.connect((address, port))
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
         if ssl_context is not None:
             self.sock = ssl_context.wrap_socket(self.sock, server_hostname="localhost")
@@ -214,4 +219,10 @@ class Server:
     def stop(self) -> None:
         for client in self.clients:
             client.close()
+        taking = tasks.spawn("taking", self._take_the_rest)
         within(self.handler.stop)
+        taking.kill()
+
+    def _take_the_rest(self) -> None:
+        while True:
+            self.queue.get()

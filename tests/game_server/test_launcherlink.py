@@ -244,7 +244,7 @@ def test_a_game_that_goes_on_too_long_when_asked_to_stop_is_broken_off(launched:
     first, _ = launched.pair()
     launched.say(launcher, StopServer(grace_seconds=10))
     launcher.take()
-    launched.pass_seconds(4.9)
+    launched.pass_seconds(2.9)
     assert launched.ends == []
     launched.pass_seconds(0.2)
     assert launched.ends == ["stopped by the launcher"]

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 import gevent.queue
@@ -20,7 +20,7 @@ from connhandler import IncomingConnectionHandler, Peer, testing
 from connhandler.framing.chunks import encode_chunks
 from connhandler.jsonmessage import Hello, JsonMessageReader, JsonMessageWriter, Refused, ShuttingDown, Welcome
 from game_server import protocol
-from game_server.model import GameEnded
+from game_server.model import Event, GameBegan, GameEnded, PieceDropped
 from game_server_launcher.protocol import (
     ControllerAccepted,
     ControllerLogIn,
@@ -32,6 +32,8 @@ from game_server_launcher.protocol import (
 )
 from login_server.protocol import MatchEnded, MatchRecorded, MatchStarted
 from login_server.tickets import TicketIssuer, generate_key_pair
+
+EventType = TypeVar("EventType", bound=Event)
 
 SECONDS = 20.0
 """Longer than anything here takes."""
@@ -174,12 +176,12 @@ def seated(client: testing.JsonClient, ticket: str) -> protocol.Joined:
     return client.expect(protocol.Joined)
 
 
-def until_begun(client: testing.JsonClient) -> str:
-    """Who begins."""
+def event(client: testing.JsonClient, event_class: type[EventType]) -> EventType:
+    """The next event of this class, passing over others."""
     while True:
-        event = client.expect(protocol.GameEvent).event
-        if hasattr(event, "beginner"):
-            return str(event.beginner)
+        happened = client.expect(protocol.GameEvent).event
+        if isinstance(happened, event_class):
+            return happened
 
 
 def test_a_game_over_real_sockets_with_a_lost_connection_in_it(
@@ -191,13 +193,13 @@ def test_a_game_over_real_sockets_with_a_lost_connection_in_it(
     joined = seated(alice, keys.ticket("alice"))
     bob = connect(port)
     seated(bob, keys.ticket("bob"))
-    beginner = until_begun(alice)
-    assert until_begun(bob) == beginner
+    beginner = event(alice, GameBegan).beginner
+    assert event(bob, GameBegan).beginner == beginner
     order = [alice, bob] if beginner == "alice" else [bob, alice]
     order[0].send(protocol.Drop(column=3))
-    order[1].expect(protocol.GameEvent)
+    event(alice, PieceDropped)
     alice.close()
-    assert isinstance(bob.expect(protocol.GameEvent).event, protocol.PlayerGone | protocol.PlayerSeated)
+    assert event(bob, protocol.PlayerGone).player == "alice"
     again = connect(port)
     again.send(Hello(versions=[1]), protocol.Resume(resume_key=joined.resume_key))
     state = again.expect(protocol.Joined).state
@@ -205,12 +207,11 @@ def test_a_game_over_real_sockets_with_a_lost_connection_in_it(
     assert state.game.moves == [3]
     again.send(protocol.Resign())
     for client in (again, bob):
-        while not isinstance(event := client.expect(protocol.GameEvent).event, GameEnded):
-            pass
-        assert (event.winner, event.reason) == ("bob", "resigned")
+        assert event(client, GameEnded) == GameEnded(winner="bob", reason="resigned", line=[], turns=1)
     process.send_signal(signal.SIGTERM)
     for client in (again, bob):
         client.expect(ShuttingDown)
+        client.close()
     assert process.wait(SECONDS) == 0
 
 
@@ -242,7 +243,7 @@ def test_bad_input_costs_its_own_connection_and_nobody_else(
         connection.receive()
     bob = connect(port)
     seated(bob, keys.ticket("bob"))
-    assert until_begun(alice) == until_begun(bob)
+    assert event(alice, GameBegan) == event(bob, GameBegan)
 
 
 def test_a_game_goes_on_while_the_launcher_is_away_and_its_end_is_told_until_it_is_recorded(
@@ -262,8 +263,7 @@ def test_a_game_goes_on_while_the_launcher_is_away_and_its_end_is_told_until_it_
     assert launcher.expect(PlayerCountChanged).players == 2
     controller.abort()
     alice.send(protocol.Resign())
-    while not isinstance(bob.expect(protocol.GameEvent).event, GameEnded):
-        pass
+    event(bob, GameEnded)
     for _ in range(2):
         controller = launcher.accept(keys.public, "login")
         ended = launcher.expect(MatchEnded)
@@ -273,7 +273,9 @@ def test_a_game_goes_on_while_the_launcher_is_away_and_its_end_is_told_until_it_
     launcher.expect(MatchEnded)
     controller.send(StopServer(grace_seconds=10))
     controller.send(MatchRecorded(match_id="m1"))
-    alice.expect(ShuttingDown)
+    for client in (alice, bob):
+        client.expect(ShuttingDown)
+        client.close()
     assert process.wait(SECONDS) == 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connhandler import WorkerPool
+from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import FakeConnection, ManualClock, run_queue, run_timers, run_work
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile
@@ -17,9 +18,7 @@ from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.protocol import (
     ControllerAccepted,
     ControllerLogIn,
-    Hello,
     ServerReady,
-    Welcome,
 )
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runner import Found, ProcessEvents, Run
@@ -100,7 +99,8 @@ class World:
             file_pool=self.pools[0],
             work_pool=self.pools[1],
             clock=self.clock,
-            **{"random": random.Random(1)} | options,
+            random=options.pop("random", random.Random(1)),
+            **options,
         )
 
     def begin(self) -> None:
@@ -176,7 +176,8 @@ class World:
 
 def chess(**keys: Any) -> GameFile:
     """A game with one server, `four`, unless `keys` say otherwise."""
-    return GameFile(**{"game": "chess", "command": ["chess"], "name": "four", "capacity": 10} | keys)
+    values: dict[str, Any] = {"game": "chess", "command": ["chess"], "name": "four", "capacity": 10}
+    return GameFile(**values | keys)
 
 
 @pytest.fixture

@@ -6,18 +6,15 @@ from typing import Any
 import pytest
 
 from connhandler import ProtocolError
+from connhandler.jsonmessage import Hello, Pong, Refused, Welcome
 from connhandler.testing import FakeConnection
 from game_server_launcher.gamecontrollerhandler import ControllerPeer, ControllerReader, GameControllerHandler
 from game_server_launcher.protocol import (
     ControllerAccepted,
     ControllerLogIn,
-    Hello,
     PlayerCountChanged,
-    Pong,
-    Refused,
     ServerReady,
     TicketUsed,
-    Welcome,
 )
 from game_server_launcher.servers import MAX_NAMES, MAX_TICKETS
 from login_server.protocol import (

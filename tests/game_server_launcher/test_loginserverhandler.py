@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from connhandler import DisconnectReason, ProtocolError
+from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from connhandler.testing import FakeConnection
 from game_server_launcher import delivery
 from game_server_launcher.listing import REGISTER_PAUSE_SECONDS, UPDATE_SECONDS
 from game_server_launcher.loginserverhandler import LoginServerHandler, LoginServerPeer, LoginServerReader
 from game_server_launcher.protocol import IssuerChanged, PlayerCountChanged, ServerReady, StopServer
 from login_server.protocol import (
-    Hello,
     LauncherAccepted,
     LauncherLogIn,
     LoggedIn,
@@ -23,27 +23,22 @@ from login_server.protocol import (
     MatchResult,
     MatchStarted,
     MatchTimeChanged,
-    Ping,
     PlayerJoined,
     PlayerLeft,
     PlayersExpected,
-    Pong,
-    Refused,
     RegisterServer,
     ScoreChanged,
     ServerInfo,
-    ShuttingDown,
     TeamsChanged,
     UnregisterServer,
     UpdateServer,
-    Welcome,
 )
 
 Make = Callable[..., Any]
 
 
 def info(**changes: Any) -> ServerInfo:
-    values = {
+    values: dict[str, Any] = {
         "server_id": "home/four",
         "name": "four",
         "game": "chess",

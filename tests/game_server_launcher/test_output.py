@@ -81,6 +81,12 @@ def test_the_last_lines(log: OutputLog, game: int) -> None:
     assert log.last_lines(2) == ["line 1998", "line 1999"]
 
 
+def test_the_last_lines_are_those_of_this_run(log: OutputLog, game: int) -> None:
+    os.write(game, b"of an earlier run\n")
+    os.write(log.open(), b"of this run\n")
+    assert log.last_lines() == ["of this run"]
+
+
 def test_a_short_file_is_left_alone(log: OutputLog, game: int) -> None:
     os.write(game, b"x" * MAX_BYTES)
     assert not log.rotate()

@@ -4,17 +4,30 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import quantiles
+from time import perf_counter
 from typing import Any
 
 import gevent
+import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from connhandler import tasks
+from connhandler.framing.chunks import encode_chunks
 from connhandler.jsonmessage import Hello, Refused, ShuttingDown, Welcome
 from connhandler.testing import JsonClient
 from login_server.protocol import (
@@ -101,7 +114,7 @@ class Program:
         return self._client("launchers", ToLauncher)
 
     def _client(self, handler: str, union: Any) -> JsonClient:
-        client = JsonClient("127.0.0.1", self.ports[handler], union)
+        client = JsonClient("127.0.0.1", self.ports[handler], union, timeout=60)
         client.send(Hello(versions=[1], program="test"))
         client.expect(Welcome)
         return client
@@ -216,8 +229,9 @@ def test_two_players_a_launcher_and_a_match(key: str, program: Program) -> None:
                 far_end.expect(ShuttingDown)
             assert program.end() == 0
     story = "".join(program.lines)
-    for words in ("player alice logged in (players[1], 127.0.0.1:", "launcher home logged in (launchers[1]", "winner: bob"):
-        assert words in story
+    assert "player alice logged in (players[1], 127.0.0.1:" in story
+    assert "launcher home logged in (launchers[1]" in story
+    assert "winner: bob" in story
     assert "Traceback" not in story
 
     again = Program(program.folder)
@@ -288,6 +302,39 @@ def test_the_http_port(program: Program) -> None:
         assert error.code == 405
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_two_hundred_players_register_and_log_in_at_the_same_moment(program: Program) -> None:
+    """All succeed, and somebody who is there already gets an answer from the central task at once, meanwhile."""
+    pinger = enter(program, "pinger")
+    players = [program.player() for _ in range(200)]
+    outcomes: list[type] = []
+
+    def register_and_log_in(number: int, player: JsonClient) -> None:
+        player.send(Register(name=f"player{number}", password=PASSWORD))
+        assert isinstance(player.receive(), Registered)
+        player.send(LogIn(name=f"player{number}", password=PASSWORD))
+        outcomes.append(type(player.receive()))
+
+    burst = [
+        tasks.spawn(f"player{number}", register_and_log_in, number, player)
+        for number, player in enumerate(players)
+    ]
+    seconds = []
+    while not all(task.ready() for task in burst):
+        begun = perf_counter()
+        pinger.send(CancelMatch())
+        pinger.expect(Refused)
+        seconds.append(perf_counter() - begun)
+        gevent.sleep(0.01)
+    gevent.joinall(burst, raise_error=True)
+    assert outcomes == [LoggedIn] * 200
+    assert len(program.status()["players"]) == 201
+    assert quantiles(seconds, n=100)[98] < 0.050
+    for player in (pinger, *players):
+        player.close()
+
+
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_a_port_in_use_is_one_sentence(program: Program, handler: str) -> None:
     option = {"players": "--player-port", "launchers": "--launcher-port", "visitors": "--http-port"}[handler]
@@ -299,14 +346,52 @@ def test_a_port_in_use_is_one_sentence(program: Program, handler: str) -> None:
     )
 
 
-def test_a_missing_extra_is_one_sentence(tmp_path: Path) -> None:
-    hide = "import sys; sys.modules['sqlalchemy'] = None; sys.argv = ['login-server']; import runpy; " + (
-        "import importlib.util as u; real = u.find_spec; "
-        "u.find_spec = lambda name, *a: None if name == 'sqlalchemy' else real(name, *a); "
-        "runpy.run_module('login_server', run_name='__main__')"
+def test_players_speak_tls_when_there_is_a_certificate(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    begin = datetime.now(UTC) - timedelta(minutes=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
     )
+    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(private)
+    program = Program(tmp_path, "--tls-certificate", "certificate.pem", "--tls-key", "key.pem")
+    try:
+        context = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
+        address = "127.0.0.1", program.ports["players"]
+        with (
+            socket.create_connection(address, timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            secure.sendall(encode_chunks(msgspec.json.encode(Hello(versions=[1]))))
+            answer = encode_chunks(msgspec.json.encode(Welcome(version=1, program="login-server")))
+            assert secure.recv(len(answer)) == answer
+        program.launcher().close()
+    finally:
+        assert program.end() == 0
+
+
+def test_a_missing_extra_is_one_sentence(tmp_path: Path) -> None:
+    without_sqlalchemy = """
+import importlib.util, runpy, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "sqlalchemy" else find(name, *rest)
+sys.argv = ["login-server"]
+runpy.run_module("login_server", run_name="__main__")
+"""
     done = subprocess.run(
-        [sys.executable, "-c", hide], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", without_sqlalchemy],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert done.returncode == 2
     sentence = "login-server needs the extra 'login-server': pip install 'connhandler[login-server]'\n"

@@ -82,7 +82,8 @@ def test_the_state_is_plain(house: "House") -> None:
 def test_everybody_is_told_of_the_end(house: "House") -> None:
     gone = house.player("bob")
     gone.disconnects(house.server)
-    far_ends: list[FakeConnection[Any]] = [house.stranger(), house.visitor(), house.player("alice"), house.program(), house.launcher()]
+    players = house.stranger(), house.visitor(), house.player("alice")
+    far_ends: list[FakeConnection[Any]] = [*players, house.program(), house.launcher()]
     house.server.on_shutdown()
     for far_end in far_ends:
         assert [type(message) for message in far_end.take()] == [ShuttingDown]

@@ -248,6 +248,24 @@ def test_key_files_are_made_once_and_the_private_one_is_private(tmp_path: Path) 
     assert sorted(path.name for path in private.parent.iterdir()) == ["private.pem", "public.pem"]
 
 
+def test_of_two_programs_that_start_together_the_first_makes_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    exists = Path.exists
+
+    def somebody_is_faster(path: Path) -> bool:
+        if path == private:
+            private.write_text(PRIVATE)
+            return False
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", somebody_is_faster)
+    assert not ensure_key_pair(private, public)
+    assert (private.read_text(), public.read_text()) == (PRIVATE, PUBLIC)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["private.pem", "public.pem"]
+
+
 def test_the_public_key_file_follows_the_private_one(tmp_path: Path) -> None:
     private, public = tmp_path / "private.pem", tmp_path / "public.pem"
     private.write_text(PRIVATE)

@@ -46,8 +46,8 @@ class Diary(View):
     def waiting(self, pending: Any) -> None:
         self.entries.append(pending)
 
-    def joining(self, visit: Visit, server_id: str) -> None:
-        self.entries.append(f"joining {server_id}")
+    def joining(self, visit: Visit) -> None:
+        self.entries.append(f"joining {visit.server_id}")
 
     def game_changed(self, visit: Visit) -> None:
         self.entries.append(visit.last)
@@ -134,10 +134,10 @@ class Desk:
             connection.receives(self.client, numbered)
 
 
-def server(server_id: str) -> ServerInfo:
+def server(server_id: str, port: int = 7000) -> ServerInfo:
     return ServerInfo(
         server_id=server_id, name="four", game="four_in_a_row", map="7x6", players=0, capacity=10, region="eu",
-        address="127.0.0.1", port=7000, ping_address="127.0.0.1:7000", version="1",
+        address="127.0.0.1", port=port, ping_address="127.0.0.1:7000", version="1",
     )  # fmt: skip
 
 

@@ -182,6 +182,7 @@ def test_a_lost_connection_is_made_again_with_the_resume_key(desk: "Desk", made:
     game_server.disconnects(desk.client, DisconnectReason.CONNECTION_LOST)
     assert diary(desk) == ["trouble: the connection to the game is lost; connecting again"]
     desk.client.drop(3)
+    assert diary(desk) == ["trouble: there is no connection to the game right now"]
     again = desk.game_server()
     assert again.take() == [protocol.Resume(resume_key="key")]
     again.receives(desk.client, made.joined(moves=(3, 4)))
@@ -201,6 +202,21 @@ def test_a_game_that_cannot_be_reached_again_is_given_up(desk: "Desk") -> None:
     desk.pass_seconds(90)
     assert diary(desk) == ["trouble: the game server cannot be reached", "in_lobby"]
     assert desk.connections[0].closed
+
+
+def test_a_game_whose_server_was_started_anew_is_lost(desk: "Desk", made: "type[Made]") -> None:
+    game_server = desk.playing()
+    moved = ServersChanged(changed=[made.server("here/four", port=7001)], removed=[])
+    login_server = desk.logged_in()
+    login_server.receives(desk.client, moved)
+    assert desk.client.visit is not None
+    game_server.disconnects(desk.client, DisconnectReason.CONNECTION_LOST)
+    login_server.receives(desk.client, ServersChanged(changed=[made.server("here/four")], removed=["x"]))
+    assert desk.client.visit is not None
+    diary(desk)
+    login_server.receives(desk.client, moved)
+    lost = "trouble: the game server was started anew, and your game is lost"
+    assert diary(desk) == [["here/four"], lost, "in_lobby"]
 
 
 def test_a_game_that_cannot_be_reached_at_all_is_given_up_sooner(desk: "Desk", made: "type[Made]") -> None:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from game_server.client.strategy import choose_column
@@ -26,6 +26,7 @@ def test_it_does_not_let_the_other_one_win(seed: int) -> None:
     assert choose_column(game_after([0, 1, 0, 2, 0]), Random(seed)) == 0
 
 
+@settings(max_examples=15)
 @given(st.integers(), st.integers())
 def test_a_game_of_two_comes_to_an_end_and_is_the_same_again_with_the_same_seeds(first: int, second: int) -> None:
     def play() -> FourInARow:
