@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def launch(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
-    from game_server_launcher.config import ENVIRONMENT_PREFIX, KeyMissing, LauncherConfig, read_key
+    from game_server_launcher.config import ENVIRONMENT_PREFIX, LauncherConfig, SettingError, read_key, tls_context
     from game_server_launcher.gamecontrollerhandler import GameControllerHandler
     from game_server_launcher.gamefile import GameFileError, load_games
     from game_server_launcher.launcher import Launcher
@@ -63,7 +63,8 @@ def launch(argv: Sequence[str]) -> int:
     try:
         games = load_games(Path(path) for path in config.games)
         key = read_key(config)
-    except (GameFileError, KeyMissing) as error:
+        ssl_context = tls_context(config)
+    except (GameFileError, SettingError) as error:
         return _end(error, 2)
     try:
         folder = RunFolder(config.run_dir)
@@ -94,7 +95,9 @@ def launch(argv: Sequence[str]) -> int:
             figures_seconds=config.figures_seconds,
             queue=queue,
         )
-        login_server = LoginServerHandler("login_server", config.login_address, config.login_port, queue)
+        login_server = LoginServerHandler(
+            "login_server", config.login_address, config.login_port, queue, ssl_context=ssl_context
+        )
         service = Service(launcher, [controllers, login_server], [files, work])
         hurry = Hurry(launcher.post, launcher.hurry)
         try:

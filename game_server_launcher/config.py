@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import gevent.ssl
 import msgspec
 from msgspec import Meta
 
@@ -34,6 +35,10 @@ class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
     login_port: Annotated[int, Meta(ge=1, le=65535, description="the login server's port for launchers")] = (
         LAUNCHER_PORT
     )
+    login_tls: Annotated[bool, Meta(description="speak TLS to the login server")] = False
+    login_ca_file: Annotated[
+        str, Meta(description="PEM file of who signs its certificate, if not one of the system's authorities")
+    ] = ""
     controller_address: Annotated[
         str, Meta(min_length=1, description="local interface for the controllers inside the game processes")
     ] = "127.0.0.1"
@@ -62,15 +67,15 @@ class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
     ] = "info"
 
 
-class KeyMissing(Exception):
-    """There is no key to log in with; the text says where one was looked for."""
+class SettingError(Exception):
+    """What a setting names cannot be used; the text says which setting and why."""
 
 
 def read_key(config: LauncherConfig) -> str:
     """Return the launcher's key.
 
     Raises:
-        KeyMissing: it is neither in the settings nor in the key file.
+        SettingError: it is neither in the settings nor in the key file.
     """
     if config.key:
         return config.key
@@ -78,7 +83,22 @@ def read_key(config: LauncherConfig) -> str:
         lines = config.key_file.read_text(encoding="utf-8").strip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise KeyMissing(f"--key-file: cannot read {config.key_file}: {why}; or give --key") from error
+        raise SettingError(f"--key-file: cannot read {config.key_file}: {why}; or give --key") from error
     if not lines:
-        raise KeyMissing(f"--key-file: {config.key_file} is empty; expected the key in its first line")
+        raise SettingError(f"--key-file: {config.key_file} is empty; expected the key in its first line")
     return lines[0].strip()
+
+
+def tls_context(config: LauncherConfig) -> gevent.ssl.SSLContext | None:
+    """Return what TLS to the login server needs, or None without TLS.
+
+    Raises:
+        SettingError: the file of the authority cannot be used.
+    """
+    if not config.login_tls:
+        return None
+    try:
+        return gevent.ssl.create_default_context(cafile=config.login_ca_file or None)
+    except OSError as error:  # ssl.SSLError is one too
+        why = error.strerror or str(error)
+        raise SettingError(f"--login-ca-file: cannot use {config.login_ca_file}: {why}") from error

@@ -4,7 +4,7 @@ import hmac
 import logging
 
 from connhandler import CentralTask, PeerDisconnected, ProtocolError
-from connhandler.jsonmessage import Hello, Pong, Refused, ShuttingDown, agree_on_version
+from connhandler.jsonmessage import Hello, Pong, Refused, agree_on_version
 from game_server_launcher import protocol
 from game_server_launcher.delivery import Delivery
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
@@ -136,9 +136,6 @@ class ControllerDesk:
             logger.info("%s: match %s ended: %s won (%s)", server.name, message.match_id, winner, reason)
         learn(server, message)
         self._delivery.add([message])
-
-    def shutting_down(self, peer: ControllerPeer, message: ShuttingDown) -> None:
-        """The game ends; its process will be seen to."""
 
     def disconnected(self, peer: ControllerPeer, message: PeerDisconnected) -> None:
         server = self._servers.get(peer.server)

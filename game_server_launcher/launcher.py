@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from gevent.event import Event
 
-from connhandler import Busy, CentralTask, PeerConnected, PeerDisconnected, ProtocolError, WorkerPool
+from connhandler import Busy, CentralTask, DisconnectReason, PeerConnected, PeerDisconnected, ProtocolError, WorkerPool
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server_launcher import protocol
 from game_server_launcher.controllerdesk import ControllerDesk
@@ -111,7 +111,6 @@ class Launcher(CentralTask):
             (ControllerPeer, login_protocol.ScoreChanged): self._controllers.match_fact,
             (ControllerPeer, login_protocol.MatchTimeChanged): self._controllers.match_fact,
             (ControllerPeer, login_protocol.MatchEnded): self._controllers.match_ended,
-            (ControllerPeer, ShuttingDown): self._controllers.shutting_down,
             (ControllerPeer, PeerDisconnected): self._controllers.disconnected,
             (LoginServerPeer, PeerConnected): self.login_server_connected,
             (LoginServerPeer, Welcome): self.login_server_welcomes,
@@ -239,7 +238,10 @@ class Launcher(CentralTask):
 
     def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
         if peer is self._login_server:
-            logger.warning("the login server is away (%s). Matches go on", message.detail or message.reason.value)
+            if message.reason is DisconnectReason.SHUTTING_DOWN:
+                logger.info("logged out of the login server")
+            else:
+                logger.warning("the login server is away (%s). Matches go on", message.detail or message.reason.value)
             self._login_server = None
             self._listing.disconnected()
             self._delivery.disconnected()

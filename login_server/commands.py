@@ -81,9 +81,6 @@ def serve(arguments: Sequence[str]) -> int:
     handlers = _handlers(config, server)
     server.status_desk.connection_counters = {handler.task_name: handler.counters for handler in handlers}
     try:
-        for handler in handlers:
-            handler.listen()
-            logger.info("%s: listening on %s:%d", handler.task_name, handler.address, handler.port)
         return Service(server, handlers, [back_office.password_pool, back_office.database_pool]).run()
     except OSError as error:
         raise CommandFailed(str(error.strerror or error)) from error

@@ -58,7 +58,7 @@ class MatchDesk:
             "player %s looks for a match of %s with %s",
             peer.player,
             message.game,
-            message.partner or f"{message.players - 1} others",
+            message.partner or ("another" if message.players == 2 else f"{message.players - 1} others"),
         )
         self._start_or_tell(queue, {})
 

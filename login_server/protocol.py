@@ -177,7 +177,7 @@ class MatchCancelled(Message):
 
 
 class LauncherLogIn(Message):
-    """Authenticate with the key that `login-server launcher add NAME` printed. Answer: `LauncherAccepted` or `Refused`."""
+    """Show the key that `login-server launcher add NAME` printed. Answer: `LauncherAccepted` or `Refused`."""
 
     name: Text
     key: LongText

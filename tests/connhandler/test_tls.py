@@ -373,7 +373,7 @@ def test_a_failed_handshake_is_tried_again(server_context: Any, any_context: Any
         handler.port = secure.handler.port
         assert isinstance(within(queue.get), PeerConnected)
         assert handler.counters["failed"] >= 3
-        within(handler.stop)
+        within(handler.stop, 0.1)
         secure.stop()
 
 
