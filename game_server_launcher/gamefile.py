@@ -141,9 +141,9 @@ class GameFile(Table, frozen=True):
     """The working folder; one that is not absolute is looked for beside the game file."""
     port: Port | PortRange = 0
     """A port, a range such as `"7000-7009"`, or 0 for any free one."""
-    address: Text = ""
+    address: Annotated[str, Meta(max_length=100)] = ""
     """Where players connect; empty for `listen_address`."""
-    listen_address: Text = "127.0.0.1"
+    listen_address: Annotated[str, Meta(min_length=1, max_length=100)] = "127.0.0.1"
     environment: dict[str, str] = {}
     ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()

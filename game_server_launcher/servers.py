@@ -139,6 +139,7 @@ class GameServer(msgspec.Struct, kw_only=True):
 
     def info(self) -> protocol.ServerInfo:
         """Itself as players see it."""
+        host = f"[{self.game.address}]" if ":" in self.game.address else self.game.address
         return protocol.ServerInfo(
             server_id=self.server_id,
             name=self.name,
@@ -149,7 +150,7 @@ class GameServer(msgspec.Struct, kw_only=True):
             region=self.game.region,
             address=self.game.address,
             port=self.port,
-            ping_address=f"{self.game.address}:{self.port}",
+            ping_address=f"{host}:{self.port}",
             version=self.version,
             state=_SHOWN.get(self.state, "starting"),
         )
