@@ -1,13 +1,14 @@
 """A whole program: its central task, its connection handlers, and an orderly end.
 
 Invariant that lives here: shutdown in order, on SIGTERM and on Ctrl-C: stop accepting, tell the peers, drain, close,
-return 0. A second signal while that goes on ends it at once.
+return 0. A second signal while that goes on ends it at once: connections are dropped, and whatever else is waited
+for has `HURRY_SECONDS`.
 """
 
 import logging
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -20,6 +21,7 @@ from connhandler.workers import WorkerPool
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HURRY_SECONDS = 2.0
 
 
 class Service:
@@ -39,6 +41,8 @@ class Service:
         self.pools = pools
         self._asked_to_end = Event()
         self._ended_by = ""
+        self._ending: tasks.Task | None = None
+        self._patience_seconds = central.limits.drain_seconds
 
     def run(self) -> int:
         """Serve until a signal or `end`; return the program's exit status.
@@ -47,8 +51,7 @@ class Service:
             OSError: a handler cannot listen; nothing was started.
         """
         raise_file_limit()
-        for handler in self.handlers:
-            handler.listen()
+        self._listen()
         watchers = [gevent.signal_handler(number, self._signalled, number) for number in SIGNALS]
         central = tasks.spawn(self.central.name, self.central.run)
         central.link(lambda _: self._asked_to_end.set())
@@ -59,16 +62,20 @@ class Service:
             if central.ready():
                 return 0 if central.successful() else 1
             logger.info("%s: ending (%s)", self.central.name, self._ended_by)
-            self._shut_down(central)
-            return 0
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
+            self._run_step("ending", self._shut_down)
             for handler in self.handlers:
                 handler.stop(0)
-            for pool in self.pools:
-                pool.close(self.central.limits.drain_seconds)
+            self.central.stop()
+            central.join(self._patience_seconds)
+            self.central.on_stopped()
+            return 0
+        finally:
+            for handler in self.handlers:
+                handler.stop(0)
+            self._run_step("pools", self._close_pools)
             central.kill()
+            for watcher in watchers:
+                watcher.cancel()
 
     def end(self, why: str) -> None:
         """Ask `run` to end in order. Callable from any task of the hub, and from a handler."""
@@ -79,11 +86,36 @@ class Service:
         name = signal.Signals(number).name
         if self._asked_to_end.is_set():
             logger.warning("%s: ending at once (%s again)", self.central.name, name)
+            self._patience_seconds = HURRY_SECONDS
             for handler in self.handlers:
                 handler.disconnect_all(politely=False)
+            if self._ending is not None:
+                tasks.spawn(f"{self.central.name}.hurry", self._hurry, self._ending)
         self.end(name)
 
-    def _shut_down(self, central: tasks.Task) -> None:
+    def _run_step(self, name: str, function: Callable[[], None]) -> None:
+        """Do one thing of the end, which a second signal may cut short."""
+        self._ending = tasks.spawn(f"{self.central.name}.{name}", function)
+        self._ending.get()
+
+    def _hurry(self, step: tasks.Task) -> None:
+        step.join(HURRY_SECONDS)
+        step.kill()
+
+    def _close_pools(self) -> None:
+        for pool in self.pools:
+            pool.close(self._patience_seconds)
+
+    def _listen(self) -> None:
+        try:
+            for handler in self.handlers:
+                handler.listen()
+        except BaseException:
+            for handler in self.handlers:
+                handler.stop_accepting()
+            raise
+
+    def _shut_down(self) -> None:
         for handler in self.handlers:
             handler.stop_accepting()
         told: AsyncResult[Event | None] = AsyncResult()
@@ -96,9 +128,6 @@ class Service:
             handler.disconnect_all()
         seconds = self.central.limits.drain_seconds
         gevent.joinall([tasks.spawn(f"{h.task_name}.drain", h.wait_closed, seconds) for h in self.handlers])
-        self.central.stop()
-        central.join(seconds)
-        self.central.on_stopped()
 
     def _tell_peers(self, told: "AsyncResult[Event | None]") -> None:
         finished = None

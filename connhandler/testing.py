@@ -262,9 +262,10 @@ def _sockets_and_tasks() -> set[Any]:
     gc.collect()
     found: set[Any] = set()
     for thing in gc.get_objects():
-        if isinstance(thing, gevent.socket.socket):
+        kind = type(thing)  # `isinstance` asks the thing itself, and a weak proxy whose object is gone raises.
+        if issubclass(kind, gevent.socket.socket):
             if thing.fileno() != -1:
                 found.add(thing)
-        elif isinstance(thing, gevent.Greenlet) and not thing.ready():  # noqa: TID251 - looks at them only
+        elif issubclass(kind, gevent.Greenlet) and not thing.ready():  # noqa: TID251 - looks at them only
             found.add(thing)
     return found

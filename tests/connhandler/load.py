@@ -21,7 +21,7 @@ from connhandler.handler import ConnectionHandler
 from tests.connhandler.askserver import KIB, PATIENCE_SECONDS, Answer, Ask, ToClient
 
 FLOODING_CLIENT = Path(__file__).with_name("flooding_client.py")
-PROMPT_SECONDS = 0.3
+PROMPT_SECONDS = 0.5
 """What is answered within this was not held up by anybody: it takes a few milliseconds, some tens on a busy machine."""
 
 

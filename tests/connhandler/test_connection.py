@@ -568,7 +568,7 @@ def test_a_reader_and_writer_of_ones_own(serve: Any) -> None:
 
 def test_receive_returning_nothing_means_closed(serve: Any) -> None:
     server = lines(serve)
-    client, peer = server.connect()
+    client, _ = server.connect()
     client.sock.sendall(b"last\n")
     client.end()
     assert server.next_data() == b"last"
@@ -613,11 +613,9 @@ def test_what_receive_raises(
         (b"lost", "as if lost", False),
     ],
 )
-def test_what_send_raises(
-    serve: Any, caplog: pytest.LogCaptureFixture, sent: bytes, detail: str, logged: bool
-) -> None:
+def test_what_send_raises(serve: Any, caplog: pytest.LogCaptureFixture, sent: bytes, detail: str, logged: bool) -> None:
     server = lines(serve)
-    client, peer = server.connect()
+    _, peer = server.connect()
     other, other_peer = server.connect()
     peer.send(Data(b"before"))
     peer.send(Data(sent))

@@ -99,7 +99,7 @@ def test_a_peer_with_a_constructor_of_its_own_needs_no_super() -> None:
 def test_handlers_are_abstract() -> None:
     for kind in (ConnectionHandler, IncomingConnectionHandler, OutgoingConnectionHandler):
         with pytest.raises(TypeError, match="create_connection_instances"):
-            kind("name", "127.0.0.1", 0, IncomingQueue())  # type: ignore[abstract]
+            kind("name", "127.0.0.1", 0, IncomingQueue())
 
 
 def test_everything_past_the_queue_is_keyword_only() -> None:

@@ -150,7 +150,7 @@ def test_a_storm_of_connections(serve: Any) -> None:
     clients = [server.client() for _ in range(300)]
     for number, client in enumerate(clients):
         client.send(b"%d" % number)
-    heard = set()
+    heard: set[int] = set()
     while len(heard) < 300:
         message = server.next()
         if isinstance(message, Data):
@@ -328,7 +328,7 @@ def drip(client: Client, data: bytes) -> None:
     try:
         for byte in data:
             client.sock.sendall(bytes([byte]))
-            with gevent.Timeout(0.01, False):
+            with tasks.wait_at_most(0.01):
                 assert client.sock.recv(1) == b""
                 break
     except OSError:

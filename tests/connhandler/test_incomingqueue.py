@@ -124,7 +124,12 @@ def test_a_full_queue_lets_on_when_half_is_taken() -> None:
 @pytest.mark.parametrize("maxsize", [1, 2, 3])
 def test_a_small_queue_loses_and_forgets_nothing(maxsize: int) -> None:
     queue = IncomingQueue(maxsize)
-    putters = [tasks.spawn("putter", lambda base=base: [queue.put(base + n) for n in range(20)]) for base in (0, 100)]
+
+    def put_twenty(first: int) -> None:
+        for number in range(first, first + 20):
+            queue.put(number)
+
+    putters = [tasks.spawn("putter", put_twenty, first) for first in (0, 100)]
     taken = [within(queue.get) for _ in range(40)]
     within(gevent.joinall, putters)
     assert [number for number in taken if number < 100] == list(range(20))

@@ -8,8 +8,9 @@ import gevent.event
 import gevent.socket
 import pytest
 
-from connhandler import Limits
+from connhandler import Limits, tasks
 from connhandler.outbox import Outbox
+from connhandler.sockets import send_now
 from connhandler.testing import check_leaks, loopback_pair
 from tests.connhandler.support import within
 
@@ -28,20 +29,16 @@ class Desk:
         self.far.settimeout(20)
         self.errors: list[BaseException] = []
         self.too_slow: list[int] = []
-        self.outbox = Outbox(
-            "desk[1]", self.sock, Limits(**limits), send, self.errors.append, self.too_slow.append
-        )
+        self.outbox = Outbox("desk[1]", self.sock, Limits(**limits), send, self.errors.append, self.too_slow.append)
 
     def fill(self) -> int:
         """Fill the socket's buffers, so that nothing can be sent at once; return how many bytes that took."""
         filled = 0
         for sock in (self.sock, self.far):
             sock.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_SNDBUF, 4096)
-        while True:
-            try:
-                filled += self.sock._sock.send(b"f" * 65536)
-            except BlockingIOError:
-                return filled
+        while sent := send_now(self.sock, b"f" * 65536):
+            filled += sent
+        return filled
 
     def received(self, count: int) -> bytes:
         parts = []
@@ -79,11 +76,11 @@ def test_what_was_put_in_one_burst_goes_out_together_and_in_order(
     desk = desks()
     sends = []
 
-    def send_now(sock: gevent.socket.socket, data: bytes) -> int:
+    def noting(sock: gevent.socket.socket, data: bytes) -> int:
         sends.append(data)
-        return sock.send(data)
+        return send_now(sock, data)
 
-    monkeypatch.setattr("connhandler.outbox.send_now", send_now)
+    monkeypatch.setattr("connhandler.outbox.send_now", noting)
     for text in (b"one", b"two", b"three"):
         desk.outbox.put(text)
     assert desk.outbox.size == 11
@@ -119,7 +116,7 @@ def test_nothing_is_overtaken_however_the_socket_takes_it(desks: Callable[..., D
     desk = desks(outgoing_hard_bytes=1 << 30, outgoing_soft_bytes=1 << 30)
     pieces = [bytes([number]) * (1 + number * 3001 % 90_000) for number in range(200)]
     total = sum(map(len, pieces))
-    receiving = gevent.spawn(desk.received, total)  # noqa: TID251 - a test's own
+    receiving = tasks.spawn("receiving", desk.received, total)
     for number, piece in enumerate(pieces):
         desk.outbox.put(piece)
         if number % 7 == 0:
@@ -134,7 +131,7 @@ def test_drain_waits_until_all_is_sent(desks: Callable[..., Desk]) -> None:
     filled = desk.fill()
     desk.outbox.put(b"last")
     assert within(desk.outbox.drain, 0.01) is False
-    draining = gevent.spawn(desk.outbox.drain, 10.0)  # noqa: TID251 - a test's own
+    draining = tasks.spawn("draining", desk.outbox.drain, 10.0)
     assert desk.received(filled + 4).endswith(b"last")
     assert within(draining.get) is True
 
@@ -143,7 +140,7 @@ def test_drain_ends_when_the_box_is_closed(desks: Callable[..., Desk]) -> None:
     desk = desks()
     desk.fill()
     desk.outbox.put(b"never read")
-    draining = gevent.spawn(desk.outbox.drain, 60.0)  # noqa: TID251 - a test's own
+    draining = tasks.spawn("draining", desk.outbox.drain, 60.0)
     gevent.idle()
     desk.outbox.close()
     assert within(draining.get) is False
