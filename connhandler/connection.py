@@ -27,19 +27,19 @@ Invariants that live here (each has a test of this name in `tests/connhandler/te
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 import gevent.socket
 import msgspec
 
-from connhandler import tasks
+from connhandler.deadlines import Deadlines
 from connhandler.errors import ConnectionClosed, DisconnectReason, ProtocolError
 from connhandler.gate import Gate
-from connhandler.incomingqueue import IncomingQueue
+from connhandler.intake import Intake
 from connhandler.limits import Limits
-from connhandler.messages import PeerConnected, PeerDisconnected
+from connhandler.messages import PeerDisconnected
 from connhandler.outbox import Outbox
 from connhandler.sockets import close_now, end_politely
 
@@ -257,22 +257,14 @@ class Connection:
         "_counted_as_not_logged_in",
         "_encode",
         "_frame",
-        "_heartbeat_at",
-        "_in_flight_bytes",
         "_lingering",
-        "_missed_heartbeats",
         "_reading",
-        "_said",
-        "_said_at",
-        "announced",
-        "begun_reading",
-        "connected_at",
+        "deadlines",
         "detail",
         "ending",
         "exception",
         "handler",
-        "heard_at",
-        "held",
+        "intake",
         "outbox",
         "peer",
         "politely",
@@ -298,9 +290,9 @@ class Connection:
         self.exception: BaseException | None = None
         self.politely = True
         self.sealed = False
-        self.connected_at = self.heard_at = time.monotonic()
-        self.begun_reading = False
-        self.held = False
+        self.task = gevent.getcurrent()
+        self.intake = Intake(self.reader, self.peer, handler.incoming_queue, handler.limits)
+        self.deadlines = Deadlines(self)
         self._encode = self.writer.encode
         self._frame: Callable[[bytes], bytes] | None = None
         if isinstance(self.writer, StreamConnectionWriter) and (
@@ -313,18 +305,11 @@ class Connection:
             handler.limits,
             self.writer.send if self._frame is None else None,
             self._sending_failed,
-            self._reads_too_slowly,
+            self.reads_too_slowly,
         )
-        self.task = gevent.getcurrent()
-        self.announced = False
         self._lingering = False
         self._reading = False
-        self._in_flight_bytes = 0
         self._counted_as_not_logged_in = False
-        self._heartbeat_at = self.connected_at
-        self._missed_heartbeats = 0
-        self._said = 0
-        self._said_at = self.connected_at
 
     @property
     def awaits_login(self) -> bool:
@@ -338,16 +323,13 @@ class Connection:
 
     def read(self) -> None:
         """Receive, decode and put until the connection ends; return with `ending` set."""
-        reader = self.reader
         try:
             self._reading = True
-            self._announce()
+            self.intake.announce()
             while True:
-                burst = reader.receive_burst()
-                self.heard_at = time.monotonic()
-                self.begun_reading = True
-                for part in self._parts(burst):
-                    self._take(part)
+                burst = self.reader.receive_burst()
+                self.deadlines.heard()
+                self.intake.take(burst)
         except _Ended:
             pass
         except ConnectionClosed as error:
@@ -369,7 +351,19 @@ class Connection:
 
     def send(self, message: Any) -> None:
         if not self.sealed:
-            self._send_encoded(self._encode(message))
+            self.send_encoded(self._encode(message))
+
+    def send_encoded(self, data: bytes) -> None:
+        """Queue one encoded message.
+
+        Raises:
+            ValueError: it is longer than `Limits.max_message_bytes`, or the format cannot express it.
+        """
+        if len(data) > self.handler.limits.max_message_bytes:
+            raise ValueError(
+                f"a message of {len(data)} bytes, where max_message_bytes is {self.handler.limits.max_message_bytes}"
+            )
+        self.outbox.put(data if self._frame is None else self._frame(data))
 
     def end(
         self,
@@ -383,13 +377,18 @@ class Connection:
         if not politely:
             self.politely = False
             self.outbox.close()
-            self.peer.room.open()
+            self.intake.hurry()
         gevent.get_hub().loop.run_callback(self._interrupt)
+
+    def reads_too_slowly(self, size: int) -> None:
+        """Drop the far end: so many bytes have waited for it for too long."""
+        self.end(DisconnectReason.SLOW_READER, f"{size} bytes waited to be read", politely=False)
 
     def finish(self, seconds: float) -> None:
         """Let what was queued, and the protocol's last message, go out; then end our side. At most `seconds`."""
         deadline = time.monotonic() + seconds
-        self._wait_until_taken(deadline - time.monotonic())
+        if self.politely:
+            self.intake.wait_until_taken(seconds)
         self.sealed = True
         if self.ending is not DisconnectReason.CLOSED_BY_PEER:
             self._say_goodbye()
@@ -400,14 +399,6 @@ class Connection:
         """The connection's last message."""
         assert self.ending is not None
         return PeerDisconnected(self.peer, self.ending, self.detail, self.exception)
-
-    def _announce(self) -> None:
-        """Put the first message. Whoever ends before there was room for it, ends without the last one too."""
-        queue = self.handler.incoming_queue
-        self.held = True
-        queue.put(PeerConnected(self.peer))
-        self.held = False
-        self.announced = True
 
     def _linger(self, seconds: float) -> None:
         try:
@@ -424,141 +415,9 @@ class Connection:
         try:
             data = self.writer.encode_goodbye(self.ending, self.detail, self.exception)
             if data:
-                self._send_encoded(data)
+                self.send_encoded(data)
         except Exception:
             logger.exception("%s: failed to encode the goodbye", self.peer.name)
-
-    def check(self, now: float) -> None:
-        """Act on every deadline that has passed. Called by the handler's deadline task.
-
-        Args:
-            now: `time.monotonic()`.
-        """
-        limits = self.handler.limits
-        if self.ending is not None:
-            return
-        if self.outbox.soft_since is not None and now - self.outbox.soft_since >= limits.outgoing_soft_seconds:
-            self._reads_too_slowly(self.outbox.size)
-        elif self.held:
-            self.heard_at = now  # We did not listen: its silence is ours.
-            if not self.begun_reading:
-                self.connected_at = now
-            if self.reader.begun_at is not None:
-                self.reader.begun_at = now
-        elif self._passed(self.reader.begun_at, limits.message_seconds, now):
-            self._time_out(DisconnectReason.MESSAGE_TIMEOUT, limits.message_seconds)
-        elif self.handler.listens and self._is_late(now):
-            pass
-        elif self.reader.begun_at is not None and limits.message_seconds > 0:
-            pass  # A message that has begun has a deadline of its own.
-        elif self._passed(self.heard_at, limits.idle_seconds, now):
-            self._time_out(DisconnectReason.IDLE_TIMEOUT, limits.idle_seconds)
-        elif self.handler.listens:
-            self._beat(now)
-
-    def _wait_until_taken(self, seconds: float) -> None:
-        """Wait until the central task has taken every message, so that its replies can still go out."""
-        with tasks.wait_at_most(seconds):
-            while self.peer.in_flight and self.politely:
-                self._wait_for_room()
-
-    def _is_late(self, now: float) -> bool:
-        limits = self.handler.limits
-        if not self.begun_reading and self._passed(self.connected_at, limits.first_message_seconds, now):
-            self._time_out(DisconnectReason.FIRST_MESSAGE_TIMEOUT, limits.first_message_seconds)
-            return True
-        if self.awaits_login and self._passed(self.connected_at, limits.login_seconds, now):
-            self._time_out(DisconnectReason.LOGIN_TIMEOUT, limits.login_seconds)
-            return True
-        return False
-
-    def _beat(self, now: float) -> None:
-        """Send a heartbeat when either side has said nothing for a while: each must hear the other one."""
-        limits = self.handler.limits
-        if self.outbox.total != self._said:
-            self._said, self._said_at = self.outbox.total, now
-        if self.heard_at > self._heartbeat_at:
-            self._missed_heartbeats = 0
-        quiet_since = max(min(self.heard_at, self._said_at), self._heartbeat_at)
-        if not self._passed(quiet_since, limits.heartbeat_seconds, now):
-            return
-        if self._missed_heartbeats >= limits.missed_heartbeats:
-            self._time_out(DisconnectReason.HEARTBEAT_TIMEOUT, limits.heartbeat_seconds)
-            return
-        data = self.writer.encode_heartbeat()
-        if data:
-            self._heartbeat_at = now
-            self._missed_heartbeats += 1
-            self._send_encoded(data)
-
-    @staticmethod
-    def _passed(since: float | None, seconds: float, now: float) -> bool:
-        return since is not None and 0 < seconds <= now - since
-
-    def _time_out(self, reason: DisconnectReason, seconds: float) -> None:
-        self.end(reason, f"{reason.value} after {seconds:g} s")
-
-    def _send_encoded(self, data: bytes) -> None:
-        if len(data) > self.handler.limits.max_message_bytes:
-            raise ValueError(
-                f"a message of {len(data)} bytes, where max_message_bytes is {self.handler.limits.max_message_bytes}"
-            )
-        self.outbox.put(data if self._frame is None else self._frame(data))
-
-    def _parts(self, burst: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-        """Cut a burst into parts that may be in flight together, of one message at least."""
-        limits = self.handler.limits
-        if len(burst) <= limits.in_flight_messages and sum(map(len, burst)) <= limits.in_flight_bytes:
-            yield burst
-            return
-        start = size = 0
-        for position, data in enumerate(burst):
-            count = position - start
-            if count and (count == limits.in_flight_messages or size + len(data) > limits.in_flight_bytes):
-                yield burst[start:position]
-                start, size = position, 0
-            size += len(data)
-        yield burst[start:]
-
-    def _take(self, part: Sequence[bytes]) -> None:
-        """Decode and put; what comes before a message that cannot be decoded is put all the same."""
-        decode, peer = self.reader.decode, self.peer
-        messages = []
-        try:
-            for data in part:
-                if not data:
-                    raise ConnectionClosed
-                message = decode(data)
-                if message is not None:
-                    message.peer = peer
-                    messages.append(message)
-        finally:
-            if messages:
-                self._put(messages, sum(map(len, part)))
-        if not messages:
-            gevent.sleep(0)  # Nothing holds this task back here: it must not hold the hub.
-
-    def _put(self, messages: Sequence[Any], size: int) -> None:
-        peer, limits, queue = self.peer, self.handler.limits, self.handler.incoming_queue
-        if not isinstance(queue, IncomingQueue):
-            for message in messages:
-                queue.put(message)
-            gevent.sleep(0)  # Nobody tells when they are taken: this task must not hold the hub.
-            return
-        while peer.in_flight and (
-            peer.in_flight + len(messages) > limits.in_flight_messages
-            or self._in_flight_bytes + size > limits.in_flight_bytes
-        ):
-            self._wait_for_room()
-        self._in_flight_bytes = self._in_flight_bytes + size if peer.in_flight else size
-        self.held = queue.full()
-        queue.put_burst(peer, messages)
-        self.held = False
-
-    def _wait_for_room(self) -> None:
-        self.held = True
-        self.peer.room.wait()
-        self.held = False
 
     def _set_ending(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> None:
         if self.ending is None:
@@ -573,9 +432,6 @@ class Connection:
         if not isinstance(error, OSError):
             logger.error("%s: failed while sending", self.peer.name, exc_info=error)
         self.end(DisconnectReason.CONNECTION_LOST, str(error), error, politely=False)
-
-    def _reads_too_slowly(self, size: int) -> None:
-        self.end(DisconnectReason.SLOW_READER, f"{size} bytes waited to be read", politely=False)
 
 
 def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address) -> None:

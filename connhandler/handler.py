@@ -184,7 +184,7 @@ class ConnectionHandler(ABC):
         level = logging.DEBUG if message.reason in QUIET_REASONS else logging.INFO
         detail = f" ({message.detail})" if message.detail else ""
         logger.log(level, "%s: disconnected: %s%s", message.peer.name, message.reason.value, detail)
-        if not connection.announced:
+        if not connection.intake.announced:
             return
         if isinstance(self.incoming_queue, IncomingQueue):
             self.incoming_queue.put_over_bound(message.peer, (message,))
@@ -202,7 +202,7 @@ class ConnectionHandler(ABC):
 
     def _check(self, connection: Connection) -> None:
         try:
-            connection.check(time.monotonic())
+            connection.deadlines.check(time.monotonic())
         except Exception as error:
             logger.exception("%s: failed while encoding a heartbeat", connection.peer.name)
             connection.end(DisconnectReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}", error)

@@ -254,18 +254,20 @@ def check_leaks(seconds: float = 5.0) -> Iterator[None]:
             left = _sockets_and_tasks() - before
             if not left:
                 return
+            gc.collect()
             gevent.sleep(0.01)
     raise AssertionError(f"left behind: {left}")
 
 
 def _sockets_and_tasks() -> set[Any]:
-    gc.collect()
-    found: set[Any] = set()
-    for thing in gc.get_objects():
-        kind = type(thing)  # `isinstance` asks the thing itself, and a weak proxy whose object is gone raises.
-        if issubclass(kind, gevent.socket.socket):
-            if thing.fileno() != -1:
-                found.add(thing)
-        elif issubclass(kind, gevent.Greenlet) and not thing.ready():  # noqa: TID251 - looks at them only
-            found.add(thing)
-    return found
+    sockets = _subclasses(gevent.socket.socket)
+    greenlets = _subclasses(gevent.Greenlet)  # noqa: TID251 - looks at them only
+    kinds = sockets | greenlets
+    # Not by `isinstance`, which asks the thing itself: a weak proxy whose object is gone raises.
+    things: list[Any] = [thing for thing in gc.get_objects() if type(thing) in kinds]
+    return {thing for thing in things if (thing.fileno() != -1 if type(thing) in sockets else not thing.ready())}
+
+
+def _subclasses(kind: type[Any]) -> set[type[Any]]:
+    """Return a class and all that are derived from it."""
+    return {kind}.union(*map(_subclasses, kind.__subclasses__()))

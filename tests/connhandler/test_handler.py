@@ -97,14 +97,15 @@ def test_a_peer_with_a_constructor_of_its_own_needs_no_super() -> None:
 
 
 def test_handlers_are_abstract() -> None:
-    for kind in (ConnectionHandler, IncomingConnectionHandler, OutgoingConnectionHandler):
+    kinds: list[Any] = [ConnectionHandler, IncomingConnectionHandler, OutgoingConnectionHandler]
+    for kind in kinds:
         with pytest.raises(TypeError, match="create_connection_instances"):
             kind("name", "127.0.0.1", 0, IncomingQueue())
 
 
 def test_everything_past_the_queue_is_keyword_only() -> None:
     with pytest.raises(TypeError, match="positional"):
-        DataHandler("clients", "127.0.0.1", 0, IncomingQueue(), Limits())  # type: ignore[misc]
+        DataHandler("clients", "127.0.0.1", 0, IncomingQueue(), Limits())  # type: ignore[call-arg]
 
 
 def test_the_seeds_four_arguments_are_enough() -> None:

@@ -541,7 +541,7 @@ def test_the_time_for_a_request_does_not_run_while_another_is_answered(serve: Se
             gevent.sleep(0)
     client.send(data[10:-2])
     peer, _ = site.pages.next_later()
-    site.connection.check(time.monotonic() + site.handler.limits.message_seconds + 1)
+    site.connection.deadlines.check(time.monotonic() + site.handler.limits.message_seconds + 1)
     peer.send(HttpResponse(body=b"late"))
     assert client.response()[2] == b"late"
     client.send(data[-2:])

@@ -441,6 +441,7 @@ def test_who_talks_and_is_not_answered_gets_heartbeats_and_is_not_dropped(serve:
         gevent.sleep(0.05)
     peer.disconnect()
     beats = client.messages()
+    client.close()
     assert len(beats) >= 2
     assert set(beats) == {b"beat"}
     assert server.next_reason() is DisconnectReason.CLOSED_BY_US
