@@ -440,11 +440,12 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stderr is not None
         self._process.terminate()
-        self._process.stderr.read()
-        self._process.stderr.close()
-        assert self._process.wait(30) == 0
+        try:
+            self._process.communicate(timeout=30)
+        finally:
+            self._process.kill()
+        assert self._process.returncode == 0
 
 
 def test_the_quick_starts_and_the_examples_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from connhandler import DisconnectReason, IncomingQueue, Limits, PeerConnected, RefusalReason, tasks
 from connhandler.framing.chunks import encode_chunks
-from connhandler.testing import check_leaks
+from connhandler.testing import check_leaks, loopback_pair
 from tests.connhandler.support import (
     Client,
     Data,
@@ -133,16 +133,20 @@ def test_stop_ends_what_does_not_close(serve: Any) -> None:
     assert server.next_reason() is DisconnectReason.SHUTTING_DOWN
 
 
-def test_stop_ends_what_has_only_just_been_accepted(serve: Any) -> None:
-    server: Server = serve()
-    server.client()
-    while not server.counters.get("accepted"):
-        gevent.sleep(0)
-    within(server.handler.stop, 0.0)
-    gevent.idle()
-    assert server.handler.connections == 0
-    kinds = [type(server.queue.get()).__name__ for _ in range(server.queue.qsize())]
-    assert kinds in ([], ["PeerConnected", "PeerDisconnected"])
+def test_stop_ends_what_has_only_just_been_accepted() -> None:
+    """The connection's task has not begun when `stop` is called."""
+    with check_leaks():
+        queue = IncomingQueue()
+        handler = DataHandler("clients", "127.0.0.1", 0, queue)
+        there, here = loopback_pair()
+        handler._accepted(here, there.getsockname())
+        within(handler.stop, 0.0)
+        assert handler.connections == handler._open == 0
+        kinds = [type(queue.get()).__name__ for _ in range(queue.qsize())]
+        assert kinds in ([], ["PeerConnected", "PeerDisconnected"])
+        gevent.idle()
+        assert queue.empty()
+        there.close()
 
 
 def test_a_storm_of_connections(serve: Any) -> None:
@@ -346,6 +350,28 @@ def test_a_pause_between_messages_is_no_slow_message(serve: Any) -> None:
         gevent.sleep(0.06)
 
 
+def test_a_message_that_came_in_two_pieces_is_over(serve: Any) -> None:
+    server: Server = serve(Limits(message_seconds=0.1))
+    client, _ = server.connect()
+    client.sock.sendall(b"\3\0t")
+    while server.handler._connections and not any(c.reader.begun_at for c in server.handler._connections):
+        gevent.idle()
+    client.sock.sendall(b"wo" + encode_chunks(b"three"))
+    assert [server.next_data(), server.next_data()] == [b"two", b"three"]
+    gevent.sleep(0.25)
+    client.send(b"four")
+    assert server.next_data() == b"four"
+
+
+def test_a_message_that_begins_behind_another_is_timed(serve: Any) -> None:
+    server: Server = serve(Limits(message_seconds=0.1))
+    client, _ = server.connect()
+    client.sock.sendall(encode_chunks(b"one") + b"\3\0t")
+    assert server.next_data() == b"one"
+    assert_ended(client)
+    assert server.next_reason() is DisconnectReason.MESSAGE_TIMEOUT
+
+
 def test_a_message_that_takes_long_is_not_idle(serve: Any) -> None:
     server: Server = serve(Limits(message_seconds=30.0, first_message_seconds=30.0, idle_seconds=0.25))
     client, _ = server.connect()
@@ -486,22 +512,41 @@ def test_a_mistake_in_a_heartbeat_costs_the_one_connection(serve: Any, caplog: p
 def test_silence_that_is_ours_is_not_the_far_ends(serve: Any) -> None:
     """A full queue stops the reader; what it does not read must not count against the far end."""
     queue = IncomingQueue(1)
-    limits = Limits(first_message_seconds=0.1, idle_seconds=0.1, message_seconds=0.1, login_seconds=5)
+    limits = Limits(first_message_seconds=0.2, idle_seconds=0.2, message_seconds=0.2, login_seconds=5)
     server: Server = serve(limits, queue=queue)
-    queue.put("full")
-    clients = [server.client() for _ in range(3)]
-    for client in clients:
-        client.send(b"one")
-        client.sock.sendall(b"\3\0t")
-    gevent.sleep(0.4)
-    for client in clients:
-        client.sock.sendall(b"wo")
+    client = server.client()
+    client.send(b"one")
+    client.sock.sendall(b"\3\0t")
+    while not queue.full():
+        gevent.sleep(0)
+    gevent.sleep(0.6)
+    client.sock.sendall(b"wo")
+    assert isinstance(server.next(), PeerConnected)
+    assert [server.next_data(), server.next_data()] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_time_begins_anew_when_we_listen_again(serve: Any, first: bool) -> None:
+    queue = IncomingQueue(1)
+    limits = Limits(first_message_seconds=0.2, idle_seconds=0.2, login_seconds=5)
+    server: Server = serve(limits, queue=queue)
+    client: Client | None = None
+    if first:
+        queue.put("full")
+        client = server.client()
+    else:
+        client = server.connect()[0]
+        queue.put("full")
+        client.send(b"early")
+    gevent.sleep(0.6)
     assert queue.get() == "full"
-    kinds: dict[Any, list[Any]] = {}
-    for _ in range(9):
-        message = server.next()
-        kinds.setdefault(message.peer, []).append(getattr(message, "data", type(message)))
-    assert list(kinds.values()) == [[PeerConnected, b"one", b"two"]] * 3
+    if first:
+        assert isinstance(server.next(), PeerConnected)
+    else:
+        assert server.next_data() == b"early"
+    gevent.sleep(0.1)
+    client.send(b"as early as it could")
+    assert server.next_data() == b"as early as it could"
 
 
 # --- who does not read ------------------------------------------------------------------------------------------------
@@ -546,6 +591,36 @@ def test_who_reads_in_time_after_the_soft_bound_stays(serve: Any) -> None:
             assert len(client.receive()) == 1 << 20
         gevent.sleep(0.1)
     assert peer.connected
+
+
+# --- without patching -------------------------------------------------------------------------------------------------
+
+UNPATCHED = """
+import gevent.monkey, sys
+from tests.connhandler.support import Data, Server
+server = Server()
+client, peer = server.connect()
+client.send(b"hello")
+peer.send(Data(server.next_data() + b" yourself"))
+print(client.receive().decode(), gevent.monkey.saved)
+client.close()
+server.next_disconnected()
+server.stop()
+"""
+
+
+def test_the_framework_itself_needs_no_patching() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", UNPATCHED],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == "hello yourself {}\n"
 
 
 # --- out of files -----------------------------------------------------------------------------------------------------

@@ -404,6 +404,21 @@ def test_run_returns_when_it_is_stopped(far_end: FarEnd) -> None:
         within(running.get)
 
 
+def test_stop_when_it_runs_in_no_task_of_ours(far_end: FarEnd) -> None:
+    """`run` may be called in the program's main greenlet, which nobody can kill."""
+    with check_leaks():
+        queue = IncomingQueue()
+        handler = ServerHandler("server", "127.0.0.1", far_end.port, queue, limits=AT_ONCE)
+        running = gevent.spawn_raw(handler.run)
+        far_end.accept()
+        take(handler)
+        within(handler.stop, 0.05, seconds=5.0)
+        assert take(handler).reason is DisconnectReason.SHUTTING_DOWN
+        while not running.dead:
+            within(gevent.idle)
+        far_end.close()
+
+
 def test_start_after_stop(start: Start, far_end: FarEnd) -> None:
     handler = start(far_end.port)
     far_end.accept().close()

@@ -417,6 +417,24 @@ def test_a_handshake_that_nobody_answers(any_context: Any) -> None:
             sock.close()
 
 
+def test_no_connection_is_made_once_it_was_stopped_during_the_handshake(server_context: Any, any_context: Any) -> None:
+    with check_leaks(), gevent.socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(5)
+        port = listener.getsockname()[1]
+        handler = Outgoing("server", "localhost", port, IncomingQueue(), ssl_context=any_context)
+        running = tasks.spawn("running", handler.run)
+        sock, _ = within(listener.accept)
+        handler.stop_accepting()
+        secure = server_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        within(secure.do_handshake)
+        assert within(secure.recv, 1) == b""
+        secure.close()
+        within(running.get)
+        assert handler.counters["connected"] == 0
+        assert handler.incoming_queue.empty()  # type: ignore[attr-defined]
+
+
 # --- contexts ---------------------------------------------------------------------------------------------------------
 
 
