@@ -176,7 +176,7 @@ def measure(name: str, arguments: argparse.Namespace) -> float:
     used = cpu_seconds(process.pid) - before
     process.terminate()
     process.join()
-    per_message = used / arguments.messages * 1e6
+    per_message: float = used / arguments.messages * 1e6
     print(f"{name:30} {per_message:6.2f} µs CPU a message, {arguments.messages / seconds:9,.0f} messages/s")
     return per_message
 

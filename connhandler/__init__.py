@@ -5,7 +5,7 @@ gevent queue, which one central task per program consumes; the central task answ
 never blocks.
 
     socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
-    socket ← Writer.send    (Framing) ← outgoing queue ← Writer.encode ← Peer.send
+    socket ← Writer.send ← outgoing queue ← (Framing) ← Writer.encode ← Peer.send
 
 Start reading at `connhandler/connection.py`.
 """

@@ -1,7 +1,7 @@
 """The one task that consumes what all connections put into the queue.
 
     socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
-    socket ← Writer.send    (Framing) ← outgoing queue ← Writer.encode ← Peer.send
+    socket ← Writer.send ← outgoing queue ← (Framing) ← Writer.encode ← Peer.send
 
 A program subclasses `CentralTask`, owns all its state there, and fills `dispatch`: which method handles which
 class of message from which class of peer. Because one task does all of it, one message after the other, state
@@ -11,8 +11,9 @@ Invariants that live here (each has a test of this name in `tests/connhandler/te
 
 * The central task never waits: no handler may. Work that would is given to `perform`, and its result comes back
   as a message.
-* The hub keeps running: after `SLICE_SECONDS` of work without a pause the task gives way for one turn of the
-  event loop, so that timers fire, signals are answered and sockets are read however full the queue is.
+* The hub keeps running: after `SLICE_SECONDS` of work without a pause, when the handler that is running returns,
+  the task gives way for one turn of the event loop, so that timers fire, signals are answered and sockets are read
+  however full the queue is.
 * An unknown message, a message on the wrong kind of connection, an exception in a handler: each costs the peer
   that it came from, never this task, never another peer.
 * Handlers take time, randomness and ids from `now`, `random` and `new_id` alone, and timers and results of work
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 SLICE_SECONDS = 0.005
 TIMERS_BETWEEN_CLEARANCES = 1_000
 
-Handler = Callable[[Any, Any], None]
+MessageHandler = Callable[[Any, Any], None]
 """`handler(peer, message)`; returns at once."""
 
 
@@ -88,6 +89,8 @@ class CentralTask:
         name: of this task in log lines.
         queue: where the connection handlers put; default a new `IncomingQueue`.
         clock: what `now` is read from, once for each message; seconds since 1970.
+        timer_clock: what timers are measured with; default the monotonic clock, which a corrected wall clock leaves
+            alone, or `clock` where that is not the wall clock.
         random: what `random` and `new_id` draw from.
         limits: of the queue.
 
@@ -105,23 +108,26 @@ class CentralTask:
         *,
         queue: IncomingQueue | None = None,
         clock: Callable[[], float] = time.time,
+        timer_clock: Callable[[], float] | None = None,
         random: random_module.Random | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.name = name
-        self.dispatch: Mapping[tuple[type[Any], type[Any]], Handler] = {}
+        self.dispatch: Mapping[tuple[type[Any], type[Any]], MessageHandler] = {}
         self.limits = limits or Limits()
         self.shutdown_seconds = self.limits.drain_seconds
         self.queue = queue or IncomingQueue(self.limits.incoming_queue_messages)
         self.random = random or random_module.SystemRandom()
         self.now = clock()
         self._clock = clock
-        self._handlers: dict[type[Any], dict[type[Any], Handler]] = {}
+        self._timer_clock = timer_clock or (time.monotonic if clock is time.time else clock)
+        self._handlers: dict[type[Any], dict[type[Any], MessageHandler]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_count = itertools.count()
         self._timers_until_clearance = TIMERS_BETWEEN_CLEARANCES
         self._alarm: tasks.Task | None = None
         self._work_outstanding = 0
+        self._slice_ends = float("inf")
         self._stopped = False
 
     def on_start(self) -> None:
@@ -146,46 +152,58 @@ class CentralTask:
         queue = self.queue
         busy = 0.0
         while not self._stopped:
-            burst = queue.get_burst()
+            peer, messages = queue.get_burst()
             began = time.monotonic()
-            self.handle_burst(*burst)
+            self._slice_ends = began + SLICE_SECONDS - busy
+            handled = self.handle_burst(peer, messages)
+            if handled < len(messages):
+                queue.put_back(peer, messages[handled:])
             busy += time.monotonic() - began
             if busy > SLICE_SECONDS:
                 # Also when the queue was empty meanwhile: a reader that fills it each time takes turns with this task
                 # without the event loop ever having one.
-                give_way()
+                let_the_loop_turn()
                 busy = 0.0
 
     def stop(self) -> None:
-        """Let `run` return after the message that is being handled. Callable from any task of the hub."""
+        """Let `run` return after what is in the queue now. Callable from any task of the hub."""
         self.post(self._stop)
 
     def handle(self, message: Any) -> None:
         """Handle one message. Never raises on account of a peer, never waits."""
         self.handle_burst(getattr(message, "peer", None), (message,))
 
-    def handle_burst(self, peer: Peer | None, messages: Sequence[Any]) -> None:
-        """Handle messages of one peer that arrived together, in order, all at the same `now`."""
+    def handle_burst(self, peer: Peer | None, messages: Sequence[Any]) -> int:
+        """Handle messages of one peer that arrived together, in order, all at the same `now`.
+
+        Returns:
+            how many of them it handled: at least one, not all when it has taken too long.
+        """
         self.now = self._clock()
         handlers = self._handlers.get(type(peer))
         if handlers is None:
             handlers = self._handlers[type(peer)] = {}
+        handled = 0
         for message in messages:
+            handled += 1
             try:
                 if peer is None:
+                    if not isinstance(message, Call):
+                        raise TypeError(f"a message without a peer: {message!r}")
                     message.function(*message.arguments)
-                    continue
-                if peer.dismissed and type(message) is not PeerDisconnected:
-                    continue
-                handler = handlers.get(type(message))
-                if handler is None:
-                    handler = handlers[type(message)] = self._find_handler(type(peer), type(message))
-                handler(peer, message)
+                elif not peer.dismissed or type(message) is PeerDisconnected:
+                    handler = handlers.get(type(message))
+                    if handler is None:
+                        handler = handlers[type(message)] = self._find_handler(type(peer), type(message))
+                    handler(peer, message)
             except (Exception, gevent.Timeout) as error:
                 if peer is None or not isinstance(error, ProtocolError):
                     logger.exception("%s: failed while handling %s of %s", self.name, type(message).__name__, peer)
                 if peer is not None:
                     peer.fail(error)
+            if time.monotonic() > self._slice_ends:
+                break
+        return handled
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
         """Call `function(*args)` in this task, as a message in the queue. Callable from any task of the hub."""
@@ -193,7 +211,7 @@ class CentralTask:
 
     def call_later(self, seconds: float, function: Callable[..., None], *args: Any) -> Timer:
         """Call `function(*args)` in this task after `seconds`, as a message in the queue."""
-        timer = Timer(self.now + max(seconds, 0.0), function, args)
+        timer = Timer(self._timer_clock() + max(seconds, 0.0), function, args)
         heapq.heappush(self._timers, (timer.at, next(self._timer_count), timer))
         if len(self._timers) > self._timers_until_clearance:
             self._forget_cancelled_timers()
@@ -232,13 +250,13 @@ class CentralTask:
 
     def fire_timers(self) -> None:
         """Put every timer that is due into the queue."""
-        now = self._clock()
+        now = self._timer_clock()
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if not timer.cancelled:
                 self.post(timer.fire)
 
-    def _find_handler(self, peer_class: type[Any], message_class: type[Any]) -> Handler:
+    def _find_handler(self, peer_class: type[Any], message_class: type[Any]) -> MessageHandler:
         """Return the handler of the nearest base classes.
 
         Raises:
@@ -266,7 +284,7 @@ class CentralTask:
 
     def _watch_timers(self) -> None:
         while self._timers:
-            seconds = self._timers[0][0] - self._clock()
+            seconds = self._timers[0][0] - self._timer_clock()
             if seconds > 0:
                 gevent.sleep(seconds)
             self.fire_timers()
@@ -283,7 +301,7 @@ def _ignore(peer: Peer, message: Any) -> None:
     """The handler of `PeerConnected` and `PeerDisconnected` where a program has none."""
 
 
-def give_way() -> None:
+def let_the_loop_turn() -> None:
     """Let the event loop take one whole turn: timers, signals and sockets, and every task that waits for them."""
     hub = get_hub()
     timer = hub.loop.timer(0)

@@ -11,7 +11,11 @@ A field is, in this order of precedence, its default, the TOML key `player_port`
 `LOGIN_SERVER_PLAYER_PORT` and the flag `--player-port`. It may be a `str`, `int`, `float`, `bool`,
 `pathlib.Path`, `list[str]` (in text separated by commas; its flag may be repeated) or a `Literal` of texts,
 with `Meta` bounds. A wrong value ends the program with exit status 2 and one sentence that says where it
-stands and what was expected. The value of a field whose `Meta` has `extra={"secret": True}` is never printed.
+stands and what was expected. A value that is given for a field whose `Meta` has `extra={"secret": True}` is never
+printed; its default, which everybody can read in the code, is.
+
+Programs with commands look at the first word by themselves (`require_command`), and tell a command's words apart
+from the options among them with `split_arguments`.
 """
 
 import argparse
@@ -24,8 +28,9 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -95,6 +100,49 @@ def require_extra(program: str, extra: str, *modules: str) -> None:
     if any(importlib.util.find_spec(module.partition(".")[0]) is None for module in modules):
         print(f"{program} needs the extra '{extra}': pip install 'connhandler[{extra}]'", file=sys.stderr)
         raise SystemExit(2)
+
+
+def require_command(program: str, word: str, commands: Iterable[str]) -> None:
+    """End the program with a sentence that says which command may have been meant, unless `word` is one of `commands`.
+
+    Raises:
+        SystemExit: with status 2.
+    """
+    known = list(commands)
+    if word not in known:
+        matches = difflib.get_close_matches(word, known, n=1)
+        hint = f", did you mean {matches[0]!r}?" if matches else f"; expected one of {', '.join(known)}"
+        print(f"{program}: unknown command {word!r}{hint}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def split_arguments(struct_type: type[msgspec.Struct], argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell a command's own words from the options before, between and after them.
+
+    What follows `--` are words. Whether the options are right is for `load_configuration` to say.
+
+    Args:
+        struct_type: as for `load_configuration`.
+        argv: a part of the command line.
+
+    Returns:
+        The words, and the options with their values.
+    """
+    fields = _fields_of(struct_type, "").values()
+    with_value = {"--config", *(field.flag for field in fields if not isinstance(field.type, inspect.BoolType))}
+    words: list[str] = []
+    options: list[str] = []
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--":
+            words += arguments
+        elif not argument.startswith("-"):
+            words.append(argument)
+        else:
+            options.append(argument)
+            if argument in with_value:
+                options += islice(arguments, 1)
+    return words, options
 
 
 def set_up_logging(level: str | int) -> None:
@@ -177,16 +225,20 @@ class _Field:
                 return f"text{_lengths(shortest, longest, 'characters')}{_matching(pattern)}"
             case inspect.ListType(min_length=shortest, max_length=longest):
                 return "a list of texts" + _lengths(shortest, longest, "items")
-            case inspect.LiteralType(values=values):
-                return "one of " + ", ".join(map(str, values))
+            case inspect.LiteralType():
+                return "one of " + ", ".join(self.choices)
             case inspect.BoolType():
                 return "true or false"
         return "a path"
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts of a `Literal`, in the order in which they are written; msgspec has sorted its own."""
+        literal = get_args(self._hint)[0] if get_origin(self._hint) is Annotated else self._hint
+        return get_args(literal)
+
+    @property
     def default_text(self) -> str:
-        if self.secret:
-            return "not shown" if self.default else "none"
         if isinstance(self.default, bool):
             return "yes" if self.default else "no"
         text = ",".join(self.default) if isinstance(self.default, list) else str(self.default)
@@ -268,18 +320,18 @@ def _argument_parser(
     parser.add_argument("--config", metavar="FILE", help=f"TOML file with settings (or {prefix}CONFIG)")
     for field in fields.values():
         text = f"{field.description} (default: {field.default_text})".strip().replace("%", "%%")
-        parser.add_argument(field.flag, dest=field.name, help=text, **_flag_form(field.type))
+        parser.add_argument(field.flag, dest=field.name, help=text, **_flag_form(field))
     return parser
 
 
-def _flag_form(kind: inspect.Type) -> dict[str, Any]:
-    match kind:
+def _flag_form(field: _Field) -> dict[str, Any]:
+    match field.type:
         case inspect.BoolType():
             return {"action": argparse.BooleanOptionalAction}
         case inspect.ListType():
             return {"metavar": "TEXT,…", "action": "append"}
-        case inspect.LiteralType(values=values):
-            return {"metavar": "|".join(map(str, values))}
+        case inspect.LiteralType():
+            return {"metavar": "|".join(field.choices)}
         case inspect.IntType() | inspect.FloatType():
             return {"metavar": "NUMBER"}
         case inspect.CustomType():

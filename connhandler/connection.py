@@ -1,7 +1,7 @@
 """The life of a connection, whatever its transport, told from top to bottom.
 
     socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
-    socket ← Writer.send    (Framing) ← outgoing queue ← Writer.encode ← Peer.send
+    socket ← Writer.send ← outgoing queue ← (Framing) ← Writer.encode ← Peer.send
 
 1. A handler accepts or makes a socket and calls `run_connection` in a task of its own: the one task that an
    idle connection costs.
@@ -54,6 +54,37 @@ Address = Any
 QUIET_REASONS = {DisconnectReason.CLOSED_BY_PEER, DisconnectReason.CLOSED_BY_US, DisconnectReason.SHUTTING_DOWN}
 
 
+def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address) -> None:
+    """Live one connection from its socket to its `PeerDisconnected`. Runs in a task of its own.
+
+    Args:
+        handler: whose connection it is.
+        sock: connected; closed when this returns.
+        address: of the far end.
+
+    Raises:
+        TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
+    """
+    try:
+        if handler.ssl_context is not None:
+            sock = handler.shake_hands(sock, address)
+        connection = Connection(handler, sock, handler.create_instances(sock, address))
+    except BaseException:
+        close_now(sock)
+        raise
+    peer = connection.peer
+    peer._connection = connection
+    handler.opened(connection)
+    try:
+        connection.read()
+        connection.finish(handler.limits.linger_seconds)
+    finally:
+        connection.outbox.close()
+        close_now(sock, reset=not connection.politely)
+        peer._connection = None
+        handler.closed(connection)
+
+
 class ConnectionReader(ABC):
     """Turns what arrives on one socket into messages. Called by the connection's own task only.
 
@@ -100,8 +131,15 @@ class ConnectionReader(ABC):
         """
 
     def receive_burst(self) -> Sequence[bytes]:
-        """Wait for at least one whole message and return all that are here. Ready-made readers override it."""
-        return [self.receive()]
+        """Wait for at least one whole message and return all that are here. Ready-made readers override it.
+
+        Raises:
+            Exception: as `receive`.
+        """
+        data = self.receive()
+        if not data:
+            raise ConnectionClosed
+        return [data]
 
 
 class ConnectionWriter(ABC):
@@ -136,13 +174,14 @@ class ConnectionWriter(ABC):
         """
 
     def encode_heartbeat(self) -> bytes | None:
-        """Return the message that asks a silent peer for a sign of life, or None if this protocol has none."""
+        """Return the bytes of the message that asks for a sign of life, or None if this protocol has none."""
         return None
 
     def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
-        """Return the last message, which tells the far end why the connection ends, or None to say nothing.
+        """Return the bytes of the last message, which tells the far end why it ends, or None to say nothing.
 
-        Called when this side ends the connection: bad input, a deadline, a disconnect, a shutdown.
+        Called when this side ends the connection: bad input, a deadline, a disconnect, a shutdown. When the reason is
+        an error of this side, `detail` says no more than that.
         """
         return None
 
@@ -165,7 +204,8 @@ class Peer:
     """The far end of one connection, as the central task knows it. Must be subclassed, be it only by `pass`:
     the class is what tells connections of different handlers apart.
 
-    All methods return at once; they belong to the central task.
+    All methods return at once; they belong to the central task. A subclass may have any attributes of its own but those
+    named here.
 
     Attributes:
         name: `HANDLER[SERIAL]`, the string in every log line about this connection.
@@ -181,9 +221,9 @@ class Peer:
     address: Address = None
     dismissed: bool = False
     """Whether this side has ended the connection: none of its messages but `PeerDisconnected` is handled any more."""
-    in_flight: int = 0
+    _in_flight: int = 0
     """How many of its messages are in the incoming queue; the queue counts down."""
-    room: Gate
+    _room: Gate
     """Where its reader waits when that is as many as may be; the queue opens it."""
     _connection: "Connection | None" = None
     _logged_in: bool = False
@@ -192,7 +232,7 @@ class Peer:
         if cls is Peer:
             raise TypeError("Peer must be subclassed: its class tells connections of different handlers apart")
         peer = super().__new__(cls)
-        peer.room = Gate()
+        peer._room = Gate()
         return peer
 
     def __repr__(self) -> str:
@@ -200,7 +240,10 @@ class Peer:
 
     @property
     def connected(self) -> bool:
-        """Whether messages can still be sent."""
+        """Whether neither side has begun to end the connection.
+
+        There is no need to ask before `send`, which still reaches a far end that has only finished its own side.
+        """
         return self._connection is not None and self._connection.ending is None and not self.dismissed
 
     @property
@@ -215,7 +258,10 @@ class Peer:
             self._connection.count_login()
 
     def send(self, message: Any) -> None:
-        """Queue a message. Never waits; does nothing when the connection is ending.
+        """Queue a message. Never waits.
+
+        It still goes out while messages that came before the far end's close are handled. After that, and once this
+        side has dismissed the peer, this does nothing.
 
         Raises:
             ValueError: the encoded message is empty or longer than `Limits.max_message_bytes`.
@@ -413,7 +459,9 @@ class Connection:
         if not self.politely or self.ending is None:
             return
         try:
-            data = self.writer.encode_goodbye(self.ending, self.detail, self.exception)
+            ours = self.ending is DisconnectReason.INTERNAL_ERROR
+            detail = "internal error" if ours else self.detail  # what went wrong here is not for the far end
+            data = self.writer.encode_goodbye(self.ending, detail, self.exception)
             if data:
                 self.send_encoded(data)
         except Exception:
@@ -432,34 +480,3 @@ class Connection:
         if not isinstance(error, OSError):
             logger.error("%s: failed while sending", self.peer.name, exc_info=error)
         self.end(DisconnectReason.CONNECTION_LOST, str(error), error, politely=False)
-
-
-def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address) -> None:
-    """Live one connection from its socket to its `PeerDisconnected`. Runs in a task of its own.
-
-    Args:
-        handler: whose connection it is.
-        sock: connected; closed when this returns.
-        address: of the far end.
-
-    Raises:
-        TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
-    """
-    try:
-        if handler.ssl_context is not None:
-            sock = handler.shake_hands(sock, address)
-        connection = Connection(handler, sock, handler.create_instances(sock, address))
-    except BaseException:
-        close_now(sock)
-        raise
-    peer = connection.peer
-    peer._connection = connection
-    handler.opened(connection)
-    try:
-        connection.read()
-        connection.finish(handler.limits.linger_seconds)
-    finally:
-        connection.outbox.close()
-        close_now(sock, reset=not connection.politely)
-        peer._connection = None
-        handler.closed(connection)

@@ -18,6 +18,7 @@ class Deadlines:
 
     __slots__ = (
         "_beat_at",
+        "_beats",
         "_connection",
         "_handler",
         "_limits",
@@ -40,6 +41,7 @@ class Deadlines:
         self._said = 0
         self._said_at = now
         self._beat_at = now
+        self._beats = False
         self._missed = 0
 
     def heard(self) -> None:
@@ -69,7 +71,7 @@ class Deadlines:
             self._time_out(DisconnectReason.LOGIN_TIMEOUT, limits.login_seconds)
         elif reader.begun_at is not None and limits.message_seconds > 0:
             pass  # A message that has begun has a deadline of its own.
-        elif _passed(self.heard_at, limits.idle_seconds, now):
+        elif not self._beats and _passed(self.heard_at, limits.idle_seconds, now):
             self._time_out(DisconnectReason.IDLE_TIMEOUT, limits.idle_seconds)
         elif listens:
             self._beat(now)
@@ -97,6 +99,7 @@ class Deadlines:
             return
         data = self._connection.writer.encode_heartbeat()
         if data:
+            self._beats = True
             self._beat_at = now
             self._missed += 1
             self._connection.send_encoded(data)

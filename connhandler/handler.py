@@ -4,6 +4,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
@@ -48,7 +49,8 @@ class ConnectionHandler(ABC):
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
         not_logged_in: how many open connections need to log in and have not.
-        counters: how often each thing has happened: `accepted`, and every refusal and disconnect by its reason.
+        counters: how often each thing has happened: `accepted` or `connected`, `failed`, and every refusal and
+            disconnect by its reason.
     """
 
     listens: bool
@@ -123,6 +125,11 @@ class ConnectionHandler(ABC):
         if self._run is None:
             self._run = tasks.spawn(self.task_name, self.run)
 
+    def on_failure(self, callback: Callable[[tasks.Task], None]) -> None:
+        """Have `callback` called with the task that `start` made, if `run` fails in it."""
+        if self._run is not None:
+            self._run.link_exception(callback)
+
     def stop(self, seconds: float | None = None) -> None:
         """End every connection politely, within `seconds` (default `Limits.drain_seconds`), then for certain."""
         self.disconnect_all()
@@ -140,13 +147,14 @@ class ConnectionHandler(ABC):
     def wait_closed(self, seconds: float) -> None:
         """Wait until no connection is open; those that are after `seconds` are closed at once."""
         with tasks.wait_at_most(seconds):
-            while self._connections:
-                self._all_closed.clear()
-                self._all_closed.wait()
-        left = list(self._connections)
-        for connection in left:
-            connection.politely = False
-        gevent.killall([connection.task for connection in left])
+            self._wait_until_closed()
+        self.disconnect_all(politely=False)
+        self._wait_until_closed()
+
+    def _wait_until_closed(self) -> None:
+        while self._connections:
+            self._all_closed.clear()
+            self._all_closed.wait()
 
     def create_instances(self, sock: gevent.socket.socket, address: Address) -> Instances:
         """Call `create_connection_instances`, check what it returned, and name the peer.

@@ -8,11 +8,13 @@ from typing import Any
 
 import gevent
 import gevent.socket
+import gevent.ssl
 
 from connhandler import tasks
 from connhandler.connection import Address, Connection, run_connection
 from connhandler.errors import RefusalReason
-from connhandler.handler import ConnectionHandler, finish_handshake
+from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
+from connhandler.limits import Limits
 from connhandler.refusals import RefusalLog
 from connhandler.sockets import send_now
 
@@ -43,8 +45,17 @@ class IncomingConnectionHandler(ConnectionHandler):
 
     listens = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        task_name: str,
+        address: str,
+        port: int,
+        incoming_queue: MessageQueue,
+        *,
+        limits: Limits | None = None,
+        ssl_context: gevent.ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)
         self._listener: gevent.socket.socket | None = None
         self._open = 0
         self._open_from: Counter[str] = Counter()

@@ -73,7 +73,7 @@ class IncomingQueue:
     def put_over_bound(self, peer: Any, messages: Sequence[Any]) -> None:
         """Add messages without ever waiting: for what the central task sends to itself, and for last messages."""
         if peer is not None:
-            peer.in_flight += len(messages)
+            peer._in_flight += len(messages)
         self._bursts.append((peer, messages))
         self._size += len(messages)
         if self._not_empty.waiters:
@@ -106,12 +106,19 @@ class IncomingQueue:
         self._taken(burst[0], len(burst[1]))
         return burst
 
+    def put_back(self, peer: Any, messages: Sequence[Any]) -> None:
+        """Put back, in front of everything, what `get_burst` gave and nobody handled."""
+        if peer is not None:
+            peer._in_flight += len(messages)
+        self._bursts.appendleft((peer, messages))
+        self._size += len(messages)
+
     def _taken(self, peer: Any, count: int) -> None:
         self._size -= count
         if peer is not None:
-            peer.in_flight -= count
-            if peer.room.waiters:
-                peer.room.open()
+            peer._in_flight -= count
+            if peer._room.waiters:
+                peer._room.open()
         if self._not_full.waiters and self._size <= self._bound // 2:
             self._not_full.open()
 

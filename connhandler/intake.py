@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from connhandler import tasks
-from connhandler.errors import ConnectionClosed
 from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
 from connhandler.messages import PeerConnected
@@ -48,7 +47,10 @@ class Intake:
         self._hurried = False
 
     def announce(self) -> None:
-        """Put the first message. Whoever ends before there was room for it, ends without the last one too."""
+        """Put the first message.
+
+        A connection that ends while it waits for room here was never announced, so it gets no last message either.
+        """
         self.held = True
         self._queue.put(PeerConnected(self._peer))
         self.held = False
@@ -58,7 +60,6 @@ class Intake:
         """Decode and put messages; what comes before one that cannot be decoded is put all the same.
 
         Raises:
-            ConnectionClosed: one of them is empty, which is how a simple reader says so.
             Exception: whatever `ConnectionReader.decode` raises.
         """
         for part in self._parts(burst):
@@ -67,13 +68,13 @@ class Intake:
     def wait_until_taken(self, seconds: float) -> None:
         """Wait until the central task has taken every message, so that its replies can still go out."""
         with tasks.wait_at_most(seconds):
-            while self._peer.in_flight and not self._hurried:
+            while self._peer._in_flight and not self._hurried:
                 self._wait_for_room()
 
     def hurry(self) -> None:
         """Wait for the central task no more."""
         self._hurried = True
-        self._peer.room.open()
+        self._peer._room.open()
 
     def _parts(self, burst: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         """Cut a burst into parts that may be in flight together, of one message at least."""
@@ -95,8 +96,6 @@ class Intake:
         messages = []
         try:
             for data in part:
-                if not data:
-                    raise ConnectionClosed
                 message = decode(data)
                 if message is not None:
                     message.peer = peer
@@ -114,17 +113,17 @@ class Intake:
                 queue.put(message)
             gevent.sleep(0)  # Nobody tells when they are taken: this task must not hold the hub.
             return
-        while peer.in_flight and (
-            peer.in_flight + len(messages) > limits.in_flight_messages
+        while peer._in_flight and (
+            peer._in_flight + len(messages) > limits.in_flight_messages
             or self._bytes_in_flight + size > limits.in_flight_bytes
         ):
             self._wait_for_room()
-        self._bytes_in_flight = self._bytes_in_flight + size if peer.in_flight else size
+        self._bytes_in_flight = self._bytes_in_flight + size if peer._in_flight else size
         self.held = queue.full()
         queue.put_burst(peer, messages)
         self.held = False
 
     def _wait_for_room(self) -> None:
         self.held = True
-        self._peer.room.wait()
+        self._peer._room.wait()
         self.held = False

@@ -19,10 +19,13 @@ from connhandler.tcpmessage import TcpMessageConnectionReader, TcpMessageConnect
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 
 
+Version = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
 class Hello(Message):
     """The first message of the side that connects: which versions of the protocol it speaks."""
 
-    versions: Annotated[list[int], msgspec.Meta(min_length=1, max_length=32)]
+    versions: Annotated[list[Version], msgspec.Meta(min_length=1, max_length=32)]
     program: Word = ""
 
 

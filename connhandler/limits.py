@@ -13,6 +13,9 @@ MAX_CHUNK_SIZE = 0xFFFF
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """All bounds that the framework enforces. Times are in seconds, sizes in bytes.
 
+    A time of 0 turns `first_message_seconds`, `message_seconds`, `login_seconds`, `idle_seconds`,
+    `heartbeat_seconds` and `outgoing_soft_seconds` off; for the others it means at once.
+
     Change some of them with `Limits(max_connections=50)`, or from another with
     `msgspec.structs.replace(limits, max_connections=50)`.
     """
@@ -22,17 +25,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     handshake_seconds: float = 5.0
     """TLS handshake."""
     first_message_seconds: float = 5.0
-    """From connected until the first whole message; 0 turns it off (a peer that only listens)."""
+    """Incoming only: from connected until the first whole message. Turn it off for clients that may only listen."""
     message_seconds: float = 10.0
     """From the first byte of a message until its last."""
     login_seconds: float = 30.0
     """Until `Peer.logged_in` is set, for peers whose class says `requires_login`."""
     idle_seconds: float = 60.0
-    """Without a byte received."""
+    """Without a whole message received, where the protocol has no heartbeat. Turn it off for clients that may be
+    silent."""
     heartbeat_seconds: float = 20.0
-    """Without a byte received, or without one sent, until a heartbeat is sent; and between heartbeats."""
+    """Incoming only: nothing received, or nothing sent, until a heartbeat is sent; and between heartbeats."""
     missed_heartbeats: int = 2
-    """So many heartbeats in a row without a byte received, and the connection is dropped."""
+    """After so many heartbeats in a row without a whole message received, the connection is dropped."""
 
     max_message_bytes: int = 1024 * 1024
     """One whole message, in and out."""
@@ -41,11 +45,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Waiting to be sent to one peer: more than this for `outgoing_soft_seconds`, and it is dropped."""
     outgoing_soft_seconds: float = 10.0
     outgoing_hard_bytes: int = 1024 * 1024
-    """Waiting to be sent to one peer: more than this, and it is dropped at once."""
+    """Waiting to be sent to one peer: more than this, and it is dropped at once. What one handler says to one peer must
+    fit, less what the socket takes at once."""
 
     in_flight_messages: int = 16
     """From one peer, in the incoming queue; at this number its reader stops reading."""
     in_flight_bytes: int = 256 * 1024
+    """A message that is larger is in flight alone. All connections together can have this, or one whole message,
+    each in memory: on a small machine, lower `max_connections` or `max_message_bytes`."""
     incoming_queue_messages: int = 10_000
     """In the incoming queue, from all peers together; at this number all readers stop reading."""
 
@@ -61,6 +68,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Outgoing only: the longest back-off."""
 
     linger_seconds: float = 5.0
-    """How long a connection that is being closed may take to read what was queued for it."""
+    """How long a connection that this side closes may take to read what was queued for it, and to close too.
+    `PeerDisconnected` comes after that; `Peer.abort` does not wait."""
     drain_seconds: float = 10.0
     """How long all connections together may take at shutdown."""
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.type is float or field.name == "missed_heartbeats" else 1
+            if not value >= least:
+                raise ValueError(f"{field.name} must be {least} or more, not {value}")
+        if self.outgoing_hard_bytes < self.max_message_bytes:
+            raise ValueError(
+                f"outgoing_hard_bytes ({self.outgoing_hard_bytes}) must not be less than max_message_bytes "
+                f"({self.max_message_bytes}): no message of that size could be sent"
+            )

@@ -4,15 +4,16 @@ import logging
 import random
 import socket
 import time
-from typing import Any
 
 import gevent
 import gevent.socket
+import gevent.ssl
 from gevent.event import Event
 
 from connhandler import tasks
-from connhandler.connection import Address, run_connection
-from connhandler.handler import ConnectionHandler, finish_handshake
+from connhandler.connection import Address, Connection, run_connection
+from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
+from connhandler.limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +41,17 @@ class OutgoingConnectionHandler(ConnectionHandler):
 
     def __init__(
         self,
-        *args: Any,
+        task_name: str,
+        address: str,
+        port: int,
+        incoming_queue: MessageQueue,
+        *,
+        limits: Limits | None = None,
+        ssl_context: gevent.ssl.SSLContext | None = None,
         server_hostname: str | None = None,
         random: random.Random = random.Random(),  # noqa: B008 - one shared source is what is meant
-        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)
         self.server_hostname = server_hostname
         self._random = random
         self._stopping = Event()
@@ -54,7 +60,8 @@ class OutgoingConnectionHandler(ConnectionHandler):
     def start(self, retry_time: float | None = None) -> None:
         """Run in a task of its own; `retry_time` as for `run`."""
         if self._run is None:
-            self._run = tasks.spawn(self.task_name, self.run, retry_time)
+            self._stopping.clear()  # here, so that a `stop_accepting` before the task's first step counts
+            self._run = tasks.spawn(self.task_name, self._keep_connected, retry_time)
 
     def run(self, retry_time: float | None = None) -> None:
         """Keep one connection until `stop` is called.
@@ -65,9 +72,12 @@ class OutgoingConnectionHandler(ConnectionHandler):
         Raises:
             TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
         """
+        self._stopping.clear()
+        self._keep_connected(retry_time)
+
+    def _keep_connected(self, retry_time: float | None) -> None:
         first = self.limits.retry_seconds if retry_time is None else retry_time
         ceiling = first
-        self._stopping.clear()
         while not self._stopping.is_set():
             if self._connect_and_live() > ceiling:
                 ceiling = first
@@ -84,6 +94,10 @@ class OutgoingConnectionHandler(ConnectionHandler):
     def stop_accepting(self) -> None:
         """Make no new connection; an open one goes on."""
         self._stopping.set()
+
+    def opened(self, connection: Connection) -> None:
+        self.counters["connected"] += 1
+        super().opened(connection)
 
     def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
         assert self.ssl_context is not None
@@ -108,13 +122,18 @@ class OutgoingConnectionHandler(ConnectionHandler):
             began = time.monotonic()
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # A UnicodeError is what a host name that cannot exist gives.
             run_connection(self, sock, (self.address, self.port))
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError) as error:  # a UnicodeError is what a host name that cannot exist gives
             self.counters["failed"] += 1
             self._log_failure(error)
             return 0.0
-        self.counters["connected"] += 1
+        except TypeError:
+            raise
+        except Exception:
+            # A mistake of this program's own: told loudly, and tried again like every failure.
+            self.counters["failed"] += 1
+            logger.exception("%s: failed while beginning a connection", self.task_name)
+            return 0.0
         self._failures = 0
         return time.monotonic() - began
 

@@ -41,6 +41,7 @@ class Service:
         self.pools = pools
         self._asked_to_end = Event()
         self._ended_by = ""
+        self._failed = False
         self._ending: tasks.Task | None = None
         self._patience_seconds = central.limits.drain_seconds
 
@@ -58,6 +59,7 @@ class Service:
         try:
             for handler in self.handlers:
                 handler.start()
+                handler.on_failure(self._handler_failed)
             self._asked_to_end.wait()
             if central.ready():
                 return 0 if central.successful() else 1
@@ -67,8 +69,9 @@ class Service:
                 handler.stop(0)
             self.central.stop()
             central.join(self._patience_seconds)
-            self.central.on_stopped()
-            return 0
+            if central.ready():
+                self.central.on_stopped()
+            return 0 if central.successful() and not self._failed else 1
         finally:
             for handler in self.handlers:
                 handler.stop(0)
@@ -81,6 +84,10 @@ class Service:
         """Ask `run` to end in order. Callable from any task of the hub, and from a handler."""
         self._ended_by = self._ended_by or why
         self._asked_to_end.set()
+
+    def _handler_failed(self, task: tasks.Task) -> None:
+        self._failed = True
+        self.end(f"{task.name} failed")
 
     def _signalled(self, number: int) -> None:
         name = signal.Signals(number).name

@@ -116,7 +116,7 @@ class WorkerPool:
     def _work(self, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, Exception | None]:
         """In a worker thread."""
         if self._niceness is not None:
-            give_way(self._niceness)
+            lower_priority(self._niceness)
         try:
             return function(*args), None
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever asked for the work
@@ -148,7 +148,7 @@ class WorkerPool:
                 self._idle.set()
 
 
-def give_way(niceness: int) -> None:
+def lower_priority(niceness: int) -> None:
     """Raise the niceness of the calling thread to at least `niceness`.
 
     Linux has one for each thread, and 0 means the calling one (setpriority(2), "C library/kernel differences").

@@ -5,10 +5,6 @@
 It subclasses exactly what seed document 001 asks for: a reader, a writer, a peer and a handler.
 """
 
-from gevent import monkey
-
-monkey.patch_all()
-
 import argparse
 import logging
 import sys

@@ -32,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     checker = None
     if configuration.launcher_port:
         if not configuration.server or not configuration.token:
-            print(f"{PROGRAM}: a launcher needs to be told --server and the token as well", file=sys.stderr)
+            print(
+                f"{PROGRAM}: with --launcher-port, --server and the token (GAME_CONTROLLER_TOKEN) are needed too",
+                file=sys.stderr,
+            )
             return 2
     elif not (configuration.public_key_file and configuration.issuer and configuration.server_id):
         print(

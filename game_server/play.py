@@ -39,7 +39,8 @@ LIMITS = Limits(max_retry_seconds=5)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Play; return the exit status: 0, or with `--auto` 1 if no game was played to its end."""
+    """Play; return the exit status: 0; 1 if the login server cannot be trusted, or with `--auto` if no game was played
+    to its end."""
     arguments = parse(argv)
     set_up_logging("error")
     try:
@@ -123,22 +124,21 @@ def play_in_terminal(arguments: argparse.Namespace) -> int:
     print("Four in a row. Ctrl-C leaves at any time.")
     credentials = ask_credentials(arguments, given_password(arguments))
     while True:
-        rejected = visit_lobby(arguments, credentials)
-        if not rejected:
+        client = visit_lobby(arguments, credentials)
+        if client.untrusted:
+            print(f"play: {client.untrusted}", file=sys.stderr)
+            return 1
+        if not client.rejected:
             return 0
-        print(f"The login server says: {rejected}.")
+        print(f"The login server says: {client.rejected}.")
         if not sys.stdin.isatty():
             return 1
         arguments.name = ""
         credentials = ask_credentials(arguments, None)
 
 
-def visit_lobby(arguments: argparse.Namespace, credentials: Credentials) -> str:
-    """Play until the player quits.
-
-    Returns:
-        Why the login server would not let the player in; empty if it did.
-    """
+def visit_lobby(arguments: argparse.Namespace, credentials: Credentials) -> PlayClient:
+    """Play until the player quits, or the login server cannot be used; the client says which."""
     style = style_of(sys.stdout, os.environ)
     movable = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     screen = Screen(sys.stdout, style, replace=movable)
@@ -167,7 +167,7 @@ def visit_lobby(arguments: argparse.Namespace, credentials: Credentials) -> str:
         watcher.cancel()
         keyboard.close()
         screen.finish(terminal.last_words)
-    return client.rejected
+    return client
 
 
 def make_client(arguments: argparse.Namespace, credentials: Credentials, view: View) -> tuple[PlayClient, Service]:
@@ -181,7 +181,13 @@ def make_client(arguments: argparse.Namespace, credentials: Credentials, view: V
     context = gevent.ssl.create_default_context(cafile=arguments.tls_ca) if arguments.tls else None
     client = PlayClient(credentials, view, connect)
     handler = LoginServerHandler(
-        "login_server", arguments.address, arguments.port, client.queue, limits=LIMITS, ssl_context=context
+        "login_server",
+        arguments.address,
+        arguments.port,
+        client.queue,
+        limits=LIMITS,
+        ssl_context=context,
+        untrusted=lambda why: client.post(client.certificate_not_trusted, why),
     )
     service = Service(client, [handler])
     client.end = service.end

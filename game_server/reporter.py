@@ -80,8 +80,7 @@ class MatchReporter:
 
     def report_times(self, now: float) -> None:
         for game in self._games.values():
-            if game.begun:
-                self.send(MatchTimeChanged(match_id=game.game_id, elapsed_seconds=game.elapsed_seconds(now)))
+            self._report_time(game, now)
 
     # --- what the games' reports call ---------------------------------------------------------------
 
@@ -91,6 +90,7 @@ class MatchReporter:
 
     def match_ended(self, game: GameServer, ended: GameEnded, at: float) -> None:
         self._games.pop(game.game_id, None)
+        self._report_time(game, at)
         scores = {player: int(player == ended.winner) for player in game.players}
         result = MatchResult(winner=ended.winner, scores=scores, reason=ended.reason, ended_at=at, turns=ended.turns)
         fact = MatchEnded(match_id=game.game_id, players=game.players, result=result)
@@ -115,6 +115,10 @@ class MatchReporter:
             teams = {team: [player] for team, player in zip(TEAMS, game.players, strict=True)}
             self.send(TeamsChanged(match_id=game.game_id, teams=teams))
             self.score_changed(game)
+
+    def _report_time(self, game: GameServer, now: float) -> None:
+        if game.begun:
+            self.send(MatchTimeChanged(match_id=game.game_id, elapsed_seconds=game.elapsed_seconds(now)))
 
 
 class GameReport:

@@ -16,7 +16,7 @@ from pathlib import Path
 import gevent
 
 from connhandler import IncomingQueue, Limits, Service, WorkerPool
-from connhandler.configuration import load_configuration, require_extra, set_up_logging
+from connhandler.configuration import load_configuration, require_command, require_extra, set_up_logging
 
 PROGRAM = "game-server-launcher"
 
@@ -27,18 +27,19 @@ MAX_QUEUED_WRITES = 2000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the launcher, or one of its sub-commands; return the exit status.
 
-    0 after an orderly end, 1 when the port or the run folder is taken, 2 for a wrong setting or game file.
+    0 after an orderly end, 1 when the port or the run folder is taken or there is none to show, 2 for a wrong setting
+    or game file.
 
     Raises:
-        SystemExit: with status 2 for a wrong setting, after one sentence on stderr.
+        SystemExit: with status 2 for a wrong command or setting, after one sentence on stderr.
     """
     require_extra(PROGRAM, "launcher", "psutil")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["check"]:
-        return check(arguments[1:])
-    if arguments[:1] == ["status"]:
-        return status(arguments[1:])
-    return launch(arguments)
+    if not arguments or arguments[0].startswith("-"):
+        return launch(arguments)
+    commands = {"check": check, "status": status}
+    require_command(PROGRAM, arguments[0], commands)
+    return commands[arguments[0]](arguments[1:])
 
 
 def launch(argv: Sequence[str]) -> int:
@@ -152,7 +153,10 @@ def status(argv: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} status", description="Show the servers of a launcher.")
     parser.add_argument("--run-dir", type=Path, default=Path("run"), help="its run folder (default: %(default)s)")
-    for server in load_servers(parser.parse_args(argv).run_dir).values():
+    folder = parser.parse_args(argv).run_dir
+    if not folder.is_dir():
+        return _end(f"there is no run folder {folder}; say with --run-dir where the launcher's is", 1)
+    for server in load_servers(folder).values():
         parts = [server.name, server.state.value]
         if server.pid:
             parts.append(f"process {server.pid}, port {server.port}, {len(server.matches)} matches")

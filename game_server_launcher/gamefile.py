@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from login_server.protocol import MatchPlayers
+
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
 """A server's name: part of its id and of file names, where only ours have a dot."""
 
@@ -37,6 +39,13 @@ PLACEHOLDERS = (
     "pid",
 )
 """What may stand in braces in a command line and in the environment; `{pid}` in a stop command alone."""
+
+NEEDED = {
+    "game": "the game's name",
+    "command": "the program to start, and its arguments",
+    "capacity": "how many players one server takes, 1 or more",
+}
+"""The keys without a default, and what each is."""
 
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")  # `${name}` is left for a shell
 
@@ -129,12 +138,15 @@ class GameFile(Table, frozen=True):
 
     game: Annotated[str, Meta(min_length=1, max_length=128)]
     command: Command
+    capacity: Annotated[int, Meta(ge=1, le=1_000_000)]
+    """How many players one server takes."""
     name: Name = ""
     """What its servers are called; empty for the file's name."""
     servers: Annotated[int, Meta(ge=0, le=1000)] | Annotated[list[Name], Meta(max_length=1000)] = 1
     """How many (`NAME-1`, `NAME-2`, …; one alone is `NAME`), or their names."""
     region: Text = ""
-    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    match_players: MatchPlayers = 2
+    """How many players a match has."""
     map: Text = ""
     version: Text = ""
     folder: str = "{run_dir}"
@@ -211,6 +223,9 @@ def load_game_file(path: Path) -> GameFile:
         raise GameFileError(f"{path}: not TOML: {error}") from error
     try:
         _check_keys(table, GameFile, "")
+        for key, meaning in NEEDED.items():
+            if key not in table:
+                raise ValueError(f"{key} is missing; Expected {meaning}")
         game = msgspec.convert({"name": path.stem, **table}, GameFile, strict=True)
         _check(game)
     except (msgspec.ValidationError, ValueError) as error:

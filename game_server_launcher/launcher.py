@@ -171,7 +171,7 @@ class Launcher(CentralTask):
 
     def _retire(self, name: str, saved: SavedServer) -> None:
         """A server that is in no game file any more: end what is left of it."""
-        game = GameFile(game="", command=[""], stop=StopBySignal(), restart=Restart(policy="never"))
+        game = GameFile(game="", command=[""], capacity=1, stop=StopBySignal(), restart=Restart(policy="never"))
         server = GameServer(name=name, server_id=f"{self.launcher_name}/{name}", game=game, retired=True)
         self.servers[name] = server
         if saved.pid:

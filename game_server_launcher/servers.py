@@ -153,6 +153,7 @@ class GameServer(msgspec.Struct, kw_only=True):
             ping_address=f"{host}:{self.port}",
             version=self.version,
             state=_SHOWN.get(self.state, "starting"),
+            match_players=self.game.match_players,
         )
 
     def begin_run(self, now: float, token: str) -> None:

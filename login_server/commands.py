@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import gevent.ssl
 
 from connhandler import Limits, Service, WorkerPool
-from connhandler.configuration import load_configuration, set_up_logging
+from connhandler.configuration import load_configuration, require_command, set_up_logging, split_arguments
 from connhandler.handler import ConnectionHandler
 from login_server.accounts import Accounts
 from login_server.backoffice import BackOffice
@@ -35,6 +35,14 @@ DESCRIPTION = "Where players and game server launchers meet: accounts, server li
 EPILOG = """Commands: 'login-server [serve] [option ...]' serves; 'login-server keys' makes the key pair for tickets;
 'login-server launcher add|rotate|remove NAME' and 'login-server launcher list' say which launchers may log in."""
 
+LAUNCHER_ACTIONS = {
+    "add": "let a launcher in, and print its key",
+    "rotate": "give a launcher a new key, and print it",
+    "remove": "let a launcher in no more; a connection that is open stays",
+    "list": "print the launchers that may log in",
+}
+"""The commands of `login-server launcher`, and what each does."""
+
 HASHING_NICENESS = 10
 
 
@@ -42,19 +50,28 @@ class CommandFailed(Exception):
     """The command cannot be carried out; the text is the sentence to print."""
 
 
+class UsageError(CommandFailed):
+    """The command line is wrong."""
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Carry out one command line, without the program's name; return the exit status."""
-    command, *rest = arguments or ["serve"]
+    """Carry out one command line, without the program's name; return the exit status.
+
+    Raises:
+        SystemExit: with status 2 for a wrong command or option, after one sentence on stderr; with 0 after `--help`.
+    """
+    command, *rest = ["serve", *arguments] if not arguments or arguments[0].startswith("-") else arguments
     commands: dict[str, Callable[[Sequence[str]], int]] = {
         "serve": serve,
         "keys": make_keys,
         "launcher": manage_launchers,
     }
+    require_command(PROGRAM, command, commands)
     try:
-        return commands[command](rest) if command in commands else serve(arguments)
+        return commands[command](rest)
     except (CommandFailed, DatabaseFailed, Refusal) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def serve(arguments: Sequence[str]) -> int:
@@ -98,36 +115,51 @@ def make_keys(arguments: Sequence[str]) -> int:
 
 def manage_launchers(arguments: Sequence[str]) -> int:
     """Say which launchers may log in."""
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} launcher",
-        description="Says which launchers may log in. A key is printed once; only its hash is kept.",
-        epilog=f"The options of '{PROGRAM} --help' may follow, above all --database-url or --config.",
-    )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="add|rotate|remove|list")
-    for action, text in (
-        ("add", "let a launcher in, and print its key"),
-        ("rotate", "give a launcher a new key, and print it"),
-        ("remove", "let a launcher in no more; a connection that is open stays"),
-    ):
-        actions.add_parser(action, help=text, description=text).add_argument("name", metavar="NAME")
-    actions.add_parser("list", help="print the launchers that may log in")
-    chosen, rest = parser.parse_known_args(arguments)
-    database = _open_database(_configuration(rest))
+    words, options = split_arguments(Config, arguments)
+    if words:
+        require_command(f"{PROGRAM} launcher", words[0], LAUNCHER_ACTIONS)
+    if {"-h", "--help"}.intersection(options):
+        _launcher_parser().parse_args([*words[:1], "--help"])
+    config = _configuration(options)
+    if not words:
+        raise UsageError(f"launcher: say what to do: {', '.join(LAUNCHER_ACTIONS)}")
+    action, *names = words
+    if len(names) != (action != "list"):
+        wanted = "no name" if action == "list" else "one name"
+        raise UsageError(f"launcher {action}: expected {wanted}, got {len(names)}")
+    name = "".join(names)
+    database = _open_database(config)
     keys = LauncherKeys(database)
     try:
-        if chosen.action == "add":
-            print(keys.add(chosen.name, time.time()))
-        elif chosen.action == "rotate":
-            print(keys.rotate(chosen.name))
-        elif chosen.action == "remove":
-            keys.remove(chosen.name)
-            print(f"the launcher {chosen.name} can log in no more")
+        if action == "add":
+            print(keys.add(name, time.time()))
+        elif action == "rotate":
+            print(keys.rotate(name))
+        elif action == "remove":
+            keys.remove(name)
+            print(f"the launcher {name} can log in no more")
         else:
             for entry in keys.all():
                 print(f"{entry.name}\tadded {datetime.fromtimestamp(entry.created_at, UTC):%Y-%m-%d %H:%M} UTC")
     finally:
         database.close()
     return 0
+
+
+def _launcher_parser() -> argparse.ArgumentParser:
+    """What prints the help of `login-server launcher …`."""
+    epilog = f"The options of '{PROGRAM} --help' may stand anywhere, above all --database-url or --config."
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} launcher",
+        description="Says which launchers may log in. A key is printed once; only its hash is kept.",
+        epilog=epilog,
+    )
+    actions = parser.add_subparsers(metavar="|".join(LAUNCHER_ACTIONS))
+    for action, text in LAUNCHER_ACTIONS.items():
+        one = actions.add_parser(action, help=text, description=text, epilog=epilog)
+        if action != "list":
+            one.add_argument("name", metavar="NAME")
+    return parser
 
 
 def _configuration(arguments: Sequence[str], command: str = "", description: str = DESCRIPTION) -> Config:

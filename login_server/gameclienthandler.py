@@ -33,7 +33,5 @@ class PlayerWriter(JsonServerMessageWriter):
 
 
 class GameClientHandler(IncomingConnectionHandler):
-    def create_connection_instances(
-        self, sock: Any, address: Any
-    ) -> tuple[PlayerReader, PlayerWriter, PlayerPeer]:
+    def create_connection_instances(self, sock: Any, address: Any) -> tuple[PlayerReader, PlayerWriter, PlayerPeer]:
         return PlayerReader(sock), PlayerWriter(sock), PlayerPeer()

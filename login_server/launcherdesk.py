@@ -135,11 +135,7 @@ class LauncherDesk:
         peer.logged_in = True
         self._state.launchers[name] = peer
         logger.info("launcher %s logged in (%s)", name, peer)
-        peer.send(
-            LauncherAccepted(
-                name=name, issuer=self._issuer.issuer, public_key=self._issuer.public_key_pem
-            )
-        )
+        peer.send(LauncherAccepted(name=name, issuer=self._issuer.issuer, public_key=self._issuer.public_key_pem))
 
     def _apply(self, peer: LauncherPeer, fact: FactOfMatch) -> Match:
         check_owner(peer.launcher, fact.server_id)

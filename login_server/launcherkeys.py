@@ -52,9 +52,7 @@ class LauncherKeys:
         key = secrets.token_urlsafe(32)
         try:
             with self._database.transaction() as connection:
-                connection.execute(
-                    insert(_launchers).values(name=name, key_hash=_hash(key), created_at=now)
-                )
+                connection.execute(insert(_launchers).values(name=name, key_hash=_hash(key), created_at=now))
         except IntegrityError as error:
             raise Refusal("name_taken", f"there is a launcher {name} already") from error
         return key

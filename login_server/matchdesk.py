@@ -28,9 +28,7 @@ GRACE_SECONDS = 10
 
 
 class MatchDesk:
-    def __init__(
-        self, central: CentralTask, state: State, issuer: TicketIssuer
-    ) -> None:
+    def __init__(self, central: CentralTask, state: State, issuer: TicketIssuer) -> None:
         self._central = central
         self._state = state
         self._issuer = issuer
@@ -53,6 +51,7 @@ class MatchDesk:
         )
 
     def find_match(self, peer: PlayerPeer, message: FindMatch) -> None:
+        self._state.directory.check_match_players(message.game, message.players)
         queue = self._state.matchmaker.add(peer.player, message.game, message.players, message.partner)
         logger.info(
             "player %s looks for a match of %s with %s",
@@ -116,9 +115,7 @@ class MatchDesk:
         logger.info("%s: %s on %s for %s", match_id, server.game, server.server_id, ", ".join(players))
         # The launcher first, so that the game server is likely to know of them before they come.
         self._state.launchers[owner(server.server_id)].send(
-            PlayersExpected(
-                server_id=server.server_id, match_id=match_id, players=players, expires_at=expires_at
-            )
+            PlayersExpected(server_id=server.server_id, match_id=match_id, players=players, expires_at=expires_at)
         )
         for player, (ticket, ticket_expires_at) in tickets.items():
             self._state.players[player].send(
@@ -134,9 +131,7 @@ class MatchDesk:
                 )
             )
 
-    def _issue(
-        self, player: str, server: ServerInfo, game_id: str, players: list[str]
-    ) -> tuple[str, float]:
+    def _issue(self, player: str, server: ServerInfo, game_id: str, players: list[str]) -> tuple[str, float]:
         ticket_id = self._central.new_id("ticket-")
         now = self._central.now
         ticket, expires_at = self._issuer.issue(player, server.server_id, game_id, players, now, ticket_id)

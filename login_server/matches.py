@@ -18,9 +18,7 @@ from login_server.refusal import Refusal
 from login_server.results import RecordedMatch
 from login_server.servers import owner
 
-FactOfMatch = (
-    MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
-)
+FactOfMatch = MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
 """Every `MatchFact` but `MapChanged`, which is about a server."""
 
 MAX_RUNNING = 10_000

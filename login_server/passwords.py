@@ -27,9 +27,7 @@ class Passwords:
     """
 
     def __init__(self, memory_kib: int = MEMORY_KIB, passes: int = PASSES) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=passes, memory_cost=memory_kib, parallelism=LANES, type=Type.ID
-        )
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=LANES, type=Type.ID)
         self._nobodys_hash = self._hasher.hash("a password that nobody has")
 
     def hash(self, password: str) -> str:

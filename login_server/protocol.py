@@ -22,10 +22,13 @@ HTTP_PORT = 9080
 
 Text = Annotated[str, Meta(max_length=128)]
 LongText = Annotated[str, Meta(max_length=1024)]
+Password = Annotated[str, Meta(max_length=4096)]
+"""Longer than any password may be, so that one that is a little too long is told so instead of not understood."""
 TicketText = Annotated[str, Meta(max_length=4096)]
 Pem = Annotated[str, Meta(max_length=4096)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+MatchPlayers = Annotated[int, Meta(ge=2, le=16)]
 Names = Annotated[list[Text], Meta(max_length=64)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 
@@ -34,7 +37,8 @@ class ServerInfo(Struct):
     """One game server, as players see it.
 
     `server_id` is `LAUNCHER/NAME`. `address` and `port` are where players connect; `ping_address` is
-    `HOST:PORT` to measure the round trip to. `state` is `starting`, `ready` or `stopping`.
+    `HOST:PORT` to measure the round trip to. `state` is `starting`, `ready` or `stopping`. `match_players` is how many
+    players a match there has.
     """
 
     server_id: Text
@@ -49,6 +53,7 @@ class ServerInfo(Struct):
     ping_address: Text
     version: Text
     state: Text = "ready"
+    match_players: MatchPlayers = 2
 
 
 class MatchResult(Struct):
@@ -70,21 +75,21 @@ class Register(Message):
     """Create an account. Answer: `Registered` or `Refused`."""
 
     name: Text
-    password: LongText
+    password: Password
 
 
 class LogIn(Message):
     """Answer: `LoggedIn` and then `ServerList`, or `Refused`."""
 
     name: Text
-    password: LongText
+    password: Password
 
 
 class ChangePassword(Message):
     """Answer: `PasswordChanged` or `Refused`. Only when logged in."""
 
-    old_password: LongText
-    new_password: LongText
+    old_password: Password
+    new_password: Password
 
 
 class JoinServer(Message):
@@ -96,12 +101,13 @@ class JoinServer(Message):
 class FindMatch(Message):
     """Ask for a match. Answer: `MatchPending`, later `MatchFound`; or `Refused`. Only when logged in.
 
-    First come, first served among those who ask for the same game and number of players. With `partner`
-    named, a match of two with that player alone, who must name this player too.
+    First come, first served among those who ask for the same game and number of players, which must be one that a
+    server of the game has matches of, if any server of the game is known. With `partner` named, a match of two with
+    that player alone, who must name this player too.
     """
 
     game: Text
-    players: Annotated[int, Meta(ge=2, le=16)] = 2
+    players: MatchPlayers = 2
     partner: Text = ""
 
 

@@ -107,13 +107,27 @@ class ServerDirectory:
             raise Refusal("server_full", f"the server {server_id} is full")
         return server
 
+    def check_match_players(self, game: str, players: int) -> None:
+        """Whether a match of so many can be waited for; while no server of the game is known, any number can.
+
+        Raises:
+            Refusal: `players_invalid`.
+        """
+        numbers = sorted({server.match_players for server in self._of_game(game)})
+        if numbers and players not in numbers:
+            expected = " or ".join(map(str, numbers))
+            raise Refusal("players_invalid", f"a match of {game} here is for {expected} players, not for {players}")
+
     def choose(self, game: str, players: int, now: float) -> ServerInfo:
-        """The ready server of a game with the most free seats, if they are enough for all these players.
+        """The ready server for matches of so many with the most free seats, if they are enough for all these players.
 
         Raises:
             Refusal: `no_server`; its message says what a waiting player waits for.
         """
-        ready = [server for server in self._of_game(game) if server.state == "ready"]
+        of_game = [server for server in self._of_game(game) if server.state == "ready"]
+        ready = [server for server in of_game if server.match_players == players]
+        if of_game and not ready:
+            raise Refusal("no_server", f"no server for this game has matches of {players}")
         if not ready:
             raise Refusal("no_server", "no server for this game is running")
         self.drop_expired_seats(now)

@@ -120,9 +120,7 @@ class TicketChecker:
         ValueError: the key is no Ed25519 public key.
     """
 
-    def __init__(
-        self, public_key_pem: str, issuer: str, server_id: str, leeway_seconds: float = 2
-    ) -> None:
+    def __init__(self, public_key_pem: str, issuer: str, server_id: str, leeway_seconds: float = 2) -> None:
         self._key = _public_key(public_key_pem)
         self.issuer = issuer
         self.server_id = server_id
@@ -282,6 +280,4 @@ def _public_key(pem: str) -> Ed25519PublicKey:
 
 
 def _public_pem(key: Ed25519PublicKey) -> str:
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()

@@ -75,8 +75,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert anchor in anchors, f"{page.name} links to {target}#{anchor}"
 
 
-def test_the_readmes_program_runs() -> None:
-    (program,) = blocks(ROOT / "README.md", "python")
+def test_the_readmes_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    program, client = blocks(ROOT / "README.md", "python")
     module: dict[str, Any] = {"__name__": "chat"}
     exec(program.replace("9999", "0"), module)
     server, (handler,) = module["server"], module["service"].handlers
@@ -89,6 +89,8 @@ def test_the_readmes_program_runs() -> None:
         with gevent.socket.create_connection(address) as bob:
             bob.sendall(encode_chunks("hello, Ånna".encode()))
             assert receive_one(alice) == receive_one(bob) == "hello, Ånna".encode()
+    exec(client.replace("9999", str(handler.port)), {})
+    assert capsys.readouterr().out == "b'\\x05\\x00hello'\n"
     handler.stop()
     server.stop()
     central.get(timeout=5)

@@ -11,10 +11,8 @@ INDENT = "   "
 
 
 def piece(seat: int, style: Style) -> str:
-    """The sign of a seat's pieces."""
-    if not style.unicode:
-        return style.paint("XO"[seat], COLOURS[seat], "bold")
-    return style.paint("●", COLOURS[seat], "bold") if style.colours else "●○"[seat]
+    """The sign of a seat's pieces; not every eye tells two signs apart by their colours alone."""
+    return style.paint(("●○" if style.unicode else "XO")[seat], COLOURS[seat], "bold")
 
 
 def draw_board(game: FourInARow | None, style: Style) -> list[str]:

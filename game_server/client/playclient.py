@@ -58,6 +58,7 @@ class PlayClient(CentralTask):
         servers: by id, as the login server lists them.
         visit: the game that the player is in or goes to; None in the lobby.
         rejected: why the login server does not let this player in; empty while it may.
+        untrusted: why the login server's certificate was not accepted; empty while it was or may be.
         end: called with a reason when the client is to end; the program sets it.
     """
 
@@ -74,6 +75,7 @@ class PlayClient(CentralTask):
         self.servers: dict[str, login_protocol.ServerInfo] = {}
         self.visit: Visit | None = None
         self.rejected = ""
+        self.untrusted = ""
         self.end: Callable[[str], None] = lambda why: self.stop()
         self._connect = connect
         self._login_server: LoginServerPeer | None = None
@@ -149,6 +151,12 @@ class PlayClient(CentralTask):
             self._back_to_lobby()
 
     # --- the login server ---------------------------------------------------------------------------
+
+    def certificate_not_trusted(self, why: str) -> None:
+        """Asking again does not help, unless it was another certificate a while ago: then a game may be going on."""
+        if not self._was_logged_in:
+            self.untrusted = why
+            self.end(why)
 
     def login_server_connected(self, peer: LoginServerPeer, message: PeerConnected) -> None:
         peer.send(Hello(versions=list(login_protocol.VERSIONS), program=PROGRAM))

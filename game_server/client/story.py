@@ -60,8 +60,9 @@ class Story(View):
     def in_lobby(self) -> None:
         if not self._wished:
             self._wished = True
-            servers = self.client.servers.values()
-            self.said(f"sees {len(servers)} servers: {', '.join(s.server_id for s in servers) or 'none'}")
+            servers = self.client.servers
+            count = "1 server" if len(servers) == 1 else f"{len(servers)} servers"
+            self.said(f"sees {count}: {', '.join(servers) or 'none'}")
             self._wish()
         elif not self.finished:
             self.client.end(self.trouble or "there was no game")

@@ -26,7 +26,7 @@ class Terminal(View):
 
     Attributes:
         typed: gives what was typed of the next line so far.
-        last_words: what to say when the program ends.
+        last_words: what to say when the program ends: how the last game ended, unless another was begun.
     """
 
     def __init__(self, screen: Screen, game: str, title: str) -> None:
@@ -69,6 +69,7 @@ class Terminal(View):
         self.said(text + (f"; {pending.reason}" if pending.reason else ""))
 
     def joining(self, visit: Visit) -> None:
+        self.last_words = ""
         self._news.clear()
         self._visit = visit
         self._switch(Playing(self))

@@ -18,6 +18,7 @@ from connhandler import (
     Peer,
     PeerConnected,
     PeerDisconnected,
+    ProtocolError,
 )
 from connhandler.handler import Instances
 from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter, Ping, Pong, Refused, ShuttingDown
@@ -140,7 +141,7 @@ class MeasuredQueue(IncomingQueue):
         super().put_over_bound(peer, messages)
         self.most = max(self.most, self.qsize())
         if peer is not None:
-            self.most_of_one = max(self.most_of_one, peer.in_flight)
+            self.most_of_one = max(self.most_of_one, peer._in_flight)
 
 
 class Server(CentralTask):
@@ -176,9 +177,10 @@ class Server(CentralTask):
             (Peer, PeerDisconnected): self.disconnected,
         }
 
-    def handle_burst(self, peer: Any, messages: Any) -> None:
-        super().handle_burst(peer, messages)
+    def handle_burst(self, peer: Any, messages: Any) -> int:
+        handled = super().handle_burst(peer, messages)
         self._handled.set()
+        return handled
 
     def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until a condition holds, looking again each time that messages have been handled."""
@@ -220,6 +222,7 @@ class Server(CentralTask):
     def leave(self, peer: Peer, message: Leave) -> None:
         peer.send(Farewell())
         peer.disconnect("asked to")
+        peer.fail(ProtocolError("after the end"))
 
     def abort(self, peer: Peer, message: Abort) -> None:
         peer.abort("asked to")

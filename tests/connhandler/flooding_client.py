@@ -10,14 +10,18 @@ import socket
 import sys
 import time
 
+BLOCK_BYTES = 4 * 1024 * 1024
+"""Are repeated: the larger, the faster it floods."""
 
-def flood(port: int, connections: int, seconds: float, block: memoryview) -> None:
+
+def flood(port: int, connections: int, seconds: float, block: bytes) -> None:
     """Args:
     port: on 127.0.0.1.
     connections: so many at the same time.
     seconds: for so long.
     block: what is written again and again.
     """
+    blocks = memoryview(block * (BLOCK_BYTES // len(block) + 1))
     until = time.monotonic() + seconds
     selector = selectors.DefaultSelector()
     for _ in range(connections):
@@ -28,7 +32,7 @@ def flood(port: int, connections: int, seconds: float, block: memoryview) -> Non
         for key, _ in selector.select(0.1):
             assert isinstance(key.fileobj, socket.socket)
             try:
-                key.data[0] = (key.data[0] + key.fileobj.send(block[key.data[0] :])) % len(block)
+                key.data[0] = (key.data[0] + key.fileobj.send(blocks[key.data[0] :])) % len(blocks)
             except BlockingIOError:
                 continue
             except OSError:
@@ -36,4 +40,4 @@ def flood(port: int, connections: int, seconds: float, block: memoryview) -> Non
 
 
 if __name__ == "__main__":
-    flood(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), memoryview(sys.stdin.buffer.read()))
+    flood(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer.read())

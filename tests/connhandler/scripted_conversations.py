@@ -22,7 +22,7 @@ from tests.game_server.conftest import Hall
 from tests.game_server_launcher.conftest import World, chess
 from tests.login_server.conftest import House
 
-STEPS = 150
+STEPS = 100
 SERVERS = ["home/one", "home/two", "away/one"]
 NAMES = [f"player{number}" for number in range(8)]
 

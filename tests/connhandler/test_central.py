@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from connhandler import (
     WorkerPool,
     tasks,
 )
+from connhandler.central import SLICE_SECONDS
 from connhandler.testing import FakeConnection, ManualClock, check_leaks, run_queue, run_timers, run_work
 from tests.connhandler.support import Data, DataPeer, within
 
@@ -220,6 +222,46 @@ def test_the_rest_of_a_burst_is_dropped_with_its_peer(house: House, guest: Guest
         message.peer = guest.peer
     house.handle_burst(guest.peer, messages)
     assert [noted[-1].text for noted in house.noted] == ["before", text]
+
+
+def test_a_long_burst_is_handled_in_order_with_pauses() -> None:
+    """Each handler takes longer than a slice; other tasks go on between the messages of one burst."""
+    with check_leaks():
+        house, guest = House(), FakeConnection(GuestPeer())
+        beats: list[int] = []
+        handled: list[tuple[str, int]] = []
+
+        def work(peer: Peer, message: Ask) -> None:
+            ends = time.monotonic() + 2 * SLICE_SECONDS
+            while time.monotonic() < ends:
+                pass
+            handled.append((message.text, len(beats)))
+
+        def beat() -> None:
+            while True:
+                gevent.sleep(0.001)
+                beats.append(1)
+
+        house.dispatch = {(GuestPeer, Ask): work}
+        messages = [Ask(f"{number}") for number in range(8)]
+        for message in messages:
+            message.peer = guest.peer
+        house.queue.put_burst(guest.peer, messages)
+        house.stop()
+        beating = tasks.spawn("beating", beat)
+        within(running(house).get)
+        beating.kill()
+        assert [text for text, _ in handled] == [f"{number}" for number in range(8)]
+        assert len({count for _, count in handled}) >= 3
+        assert guest.peer._in_flight == 0
+
+
+def test_a_message_without_a_peer_is_a_mistake(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.queue.put(Ask("from nobody"))
+    house.post(house.note, "next")
+    run_queue(house)
+    assert "TypeError: a message without a peer: Ask(text='from nobody')" in caplog.text
+    assert house.noted == [("next",)]
 
 
 def test_an_exception_in_the_last_handler_costs_nothing(

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from connhandler.configuration import load_configuration, require_extra, set_up_logging
+from connhandler.configuration import (
+    load_configuration,
+    require_command,
+    require_extra,
+    set_up_logging,
+    split_arguments,
+)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +27,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     enable_auth: Annotated[bool, Meta(description="ask for a token")] = True
     origins: Annotated[list[str], Meta(description="allowed origins")] = msgspec.field(default_factory=list)
     colour: Annotated[str, Meta(pattern="^#[0-9a-f]{6}$", description="of the page")] = "#ffffff"
-    log_level: Annotated[Literal["debug", "info"], Meta(description="how much to log")] = "info"
+    log_level: Annotated[Literal["info", "debug"], Meta(description="how much to log")] = "info"
+    mode: Literal["slow", "fast"] = "slow"
     api_key: Annotated[str, Meta(min_length=8, extra={"secret": True}, description="the key")] = "default-key"
 
     def __post_init__(self) -> None:
@@ -134,7 +141,8 @@ def test_booleans_from_the_environment(text: str, value: bool) -> None:
         (["--name", "longer"], {}, "prog: --name: 'longer' is not text of 1 to 5 characters"),
         (["--colour", "red"], {}, "prog: --colour: 'red' is not text that matches ^#[0-9a-f]{6}$"),
         (["--folder", ""], {}, "prog: --folder: '' is not a path"),
-        (["--log-level", "loud"], {}, "prog: --log-level: 'loud' is not one of debug, info"),
+        (["--log-level", "loud"], {}, "prog: --log-level: 'loud' is not one of info, debug"),
+        (["--mode", "odd"], {}, "prog: --mode: 'odd' is not one of slow, fast"),
         ([], {"PROG_PORT": "-1"}, "prog: PROG_PORT: '-1' is not a whole number from 0 to 65535"),
         ([], {"PROG_ENABLE_AUTH": "maybe"}, "prog: PROG_ENABLE_AUTH: 'maybe' is not true or false"),
         ([], {"PROG_ENABLE_AUTH": ""}, "prog: PROG_ENABLE_AUTH: '' is not true or false"),
@@ -166,7 +174,7 @@ def test_wrong_settings(
         ("folder = 1", "folder: 1 is not a path"),
         ('origins = "a"', "origins: 'a' is not a list of texts"),
         ("origins = [1]", "origins: [1] is not a list of texts"),
-        ("log_level = 1", "log_level: 1 is not one of debug, info"),
+        ("log_level = 1", "log_level: 1 is not one of info, debug"),
         ("prot = 1", "there is no setting prot; did you mean port?"),
         ("enable-auth = true", "there is no setting enable-auth; did you mean enable_auth?"),
         ("[zzz]", "there is no setting zzz"),
@@ -183,7 +191,7 @@ def test_toml_that_is_not_utf8(toml: Path, capsys: pytest.CaptureFixture[str]) -
     assert failure(capsys, "--config", str(toml)) == f"prog: {toml}: is not UTF-8 text"
 
 
-def test_a_secret_is_never_printed(toml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_that_is_given_is_never_printed(toml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toml.write_text('api_key = "hunter2"')
     wrong = "the value (a secret, not shown) is not text of at least 8 characters"
     assert failure(capsys, "--config", str(toml)) == f"prog: {toml}: api_key: {wrong}"
@@ -194,8 +202,8 @@ def test_a_secret_is_never_printed(toml: Path, capsys: pytest.CaptureFixture[str
     assert failure(capsys, "--api-kye", "hunter2") == unknown
     assert "hunter2" not in failure(capsys, "hunter2")
     with pytest.raises(SystemExit):
-        load("--help")
-    assert "default-key" not in capsys.readouterr().out
+        load("--help", PROG_API_KEY="hunter2 is long")
+    assert "hunter2" not in capsys.readouterr().out
 
 
 def test_help_shows_every_option_and_its_default(
@@ -215,8 +223,8 @@ def test_help_shows_every_option_and_its_default(
         "--folder PATH where things are (default: run)",
         "--enable-auth, --no-enable-auth ask for a token (default: yes)",
         "--origins TEXT,… allowed origins (default: none)",
-        "--log-level debug|info how much to log (default: info)",
-        "--api-key TEXT the key (default: not shown)",
+        "--log-level info|debug how much to log (default: info)",
+        "--api-key TEXT the key (default: default-key)",
         "in the TOML file too (port = …) and in the environment (PROG_PORT=…)",
         "See the manual.",
     ):
@@ -285,6 +293,34 @@ def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == 2
     sentence = "login-server needs the extra 'login-server': pip install 'connhandler[login-server]'\n"
     assert capsys.readouterr().err == sentence
+
+
+def test_a_command_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    require_command("prog", "serve", ["serve", "keys"])
+    for word, hint in (("sevre", ", did you mean 'serve'?"), ("dance", "; expected one of serve, keys")):
+        with pytest.raises(SystemExit) as exit_:
+            require_command("prog", word, ["serve", "keys"])
+        assert exit_.value.code == 2
+        assert capsys.readouterr().err == f"prog: unknown command {word!r}{hint}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words", "options"),
+    [
+        ("", "", ""),
+        ("add x", "add x", ""),
+        ("--name n add --port 1 x --folder /f", "add x", "--name n --port 1 --folder /f"),
+        ("add --config prog.toml x", "add x", "--config prog.toml"),
+        ("add --port=1 x", "add x", "--port=1"),
+        ("--enable-auth add --no-enable-auth x", "add x", "--enable-auth --no-enable-auth"),
+        ("add --help x", "add x", "--help"),
+        ("add --prot 1", "add 1", "--prot"),
+        ("add --port", "add", "--port"),
+        ("add --port 1 -- --x --port", "add --x --port", "--port 1"),
+    ],
+)
+def test_words_and_options_in_whatever_order(argv: str, words: str, options: str) -> None:
+    assert split_arguments(Config, argv.split()) == (words.split(), options.split())
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ from connhandler import (
     ConnectionReader,
     ConnectionWriter,
     DisconnectReason,
+    FramedConnectionReader,
     IncomingQueue,
     Limits,
+    Peer,
     PeerConnected,
     PeerDisconnected,
     ProtocolError,
@@ -225,7 +227,7 @@ def test_messages_that_were_received_are_told_before_a_disconnect_of_ours(serve:
     client.send(b"one")
     assert server.next_data() == b"one"
     client.send(b"two")
-    while not peer.in_flight:
+    while not peer._in_flight:
         gevent.idle()
     peer.disconnect()
     assert server.next_data() == b"two"
@@ -276,7 +278,7 @@ def test_abort_hurries_a_disconnect_that_waits_for_the_central_task(serve: Any) 
     server: Server = serve(Limits(linger_seconds=60.0))
     client, peer = server.connect()
     client.send(b"not taken yet")
-    while not peer.in_flight:
+    while not peer._in_flight:
         gevent.idle()
     peer.disconnect()
     gevent.idle()
@@ -759,3 +761,69 @@ def test_peers_that_need_no_login_do_not_count(serve: Any) -> None:
     _, peer = server.connect()
     peer.logged_in = False
     assert server.handler.not_logged_in == 0
+
+
+# --- what a program's own classes may do ------------------------------------------------------------------------
+
+
+class RoomPeer(Peer):
+    """Has attributes of the words that a chat or a game would take."""
+
+    def __init__(self) -> None:
+        self.room = "lobby"
+        self.in_flight = "a pigeon"
+
+
+def test_a_peer_may_have_attributes_of_its_own(serve: Any) -> None:
+    server: Server = serve(peer_class=RoomPeer)
+    client, peer = server.connect()
+    client.send(*[b"hello"] * 100)
+    assert [server.next_data() for _ in range(100)] == [b"hello"] * 100
+    assert (peer.room, peer.in_flight) == ("lobby", "a pigeon")
+    peer.disconnect()
+    client.close()
+    assert server.next_reason() is DisconnectReason.CLOSED_BY_US
+
+
+class EmptyLinesReader(FramedConnectionReader):
+    """Lines, of which some are empty: messages like any other."""
+
+    class Lines:
+        error = None
+        mid_message = False
+
+        def receive_data(self, data: bytes) -> list[bytes]:
+            return data.split(b"\n")[:-1]
+
+    def create_framing(self) -> Any:
+        return self.Lines()
+
+    def decode(self, data: bytes) -> Data:
+        return Data(data)
+
+
+def test_an_empty_message_of_a_framing_is_a_message(serve: Any) -> None:
+    server: Server = serve(reader_class=EmptyLinesReader)
+    client, _ = server.connect()
+    client.sock.sendall(b"one\n\ntwo\n")
+    assert [server.next_data() for _ in range(3)] == [b"one", b"", b"two"]
+
+
+class ExplainingWriter(DataWriter):
+    def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
+        return f"{reason.value}: {detail}".encode()
+
+
+class SecretReader(DataReader):
+    def decode(self, data: bytes) -> Data:
+        raise KeyError("/etc/secret/path")
+
+
+def test_the_far_end_does_not_hear_what_went_wrong_here(serve: Any) -> None:
+    server: Server = serve(reader_class=SecretReader, writer_class=ExplainingWriter)
+    client, _ = server.connect()
+    client.send(b"anything")
+    assert client.messages() == [b"internal error: internal error"]
+    client.close()
+    message = server.next_disconnected()
+    assert (message.reason, message.detail) == (DisconnectReason.INTERNAL_ERROR, "KeyError: '/etc/secret/path'")

@@ -93,7 +93,7 @@ def test_a_peer_with_a_constructor_of_its_own_needs_no_super() -> None:
 
     first, second = NamedPeer("A"), NamedPeer("B")
     assert first.name_on_door == "A"
-    assert first.room is not second.room
+    assert first._room is not second._room
 
 
 def test_handlers_are_abstract() -> None:

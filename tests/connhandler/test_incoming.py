@@ -253,13 +253,14 @@ class ExplainingHandler(DataHandler):
 @pytest.mark.parametrize(
     ("limits", "text"),
     [
-        (Limits(max_connections=0), b"too many connections"),
-        (Limits(max_connections_per_address=0), b"too many connections from one address"),
-        (Limits(max_not_logged_in=0), b"too many connections not logged in"),
+        (Limits(max_connections=1), b"too many connections"),
+        (Limits(max_connections_per_address=1), b"too many connections from one address"),
+        (Limits(max_not_logged_in=1), b"too many connections not logged in"),
     ],
 )
 def test_who_is_refused_may_be_told_why(serve: Any, limits: Limits, text: bytes) -> None:
     server: Server = serve(limits, handler_class=ExplainingHandler, peer_class=LoginPeer)
+    server.connect()
     client = server.client()
     assert client.messages() == [text]
     assert server.counters[text.decode()] == 1
@@ -267,7 +268,8 @@ def test_who_is_refused_may_be_told_why(serve: Any, limits: Limits, text: bytes)
 
 
 def test_who_is_refused_hears_why_although_it_has_said_something(serve: Any) -> None:
-    server: Server = serve(Limits(max_connections=0), handler_class=ExplainingHandler)
+    server: Server = serve(Limits(max_connections=1), handler_class=ExplainingHandler)
+    server.connect()
     for _ in range(20):
         client = server.client()
         client.send(b"hello")
@@ -276,10 +278,11 @@ def test_who_is_refused_hears_why_although_it_has_said_something(serve: Any) -> 
 
 def test_a_flood_of_refusals_is_not_a_flood_of_log_lines(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    server: Server = serve(Limits(max_connections=0))
+    server: Server = serve(Limits(max_connections=1))
+    server.connect()
     for _ in range(50):
         assert server.client().rest() == b""
-    assert server.counters == {"too many connections": 50}
+    assert server.counters == {"accepted": 1, "too many connections": 50}
     lines = [record.message for record in caplog.records if "refused" in record.message]
     assert 1 <= len(lines) <= 5
     assert lines[0].startswith("clients: refused ('127.0.0.1', ")
@@ -440,6 +443,18 @@ def test_heartbeats_that_are_missed(serve: Any) -> None:
     client.send(b"hello")
     server.next_data()
     assert client.messages() == [b"beat"] * 3
+    client.close()
+    assert server.next_reason() is DisconnectReason.HEARTBEAT_TIMEOUT
+
+
+def test_heartbeats_take_the_place_of_the_idle_bound(serve: Any) -> None:
+    server: Server = serve(
+        Limits(heartbeat_seconds=0.1, missed_heartbeats=4, idle_seconds=0.3), writer_class=BeatingWriter
+    )
+    client, _ = server.connect()
+    client.send(b"hello")
+    server.next_data()
+    assert client.messages() == [b"beat"] * 4
     client.close()
     assert server.next_reason() is DisconnectReason.HEARTBEAT_TIMEOUT
 

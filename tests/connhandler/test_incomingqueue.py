@@ -66,7 +66,7 @@ def test_size_and_in_flight_are_what_was_put_and_not_taken(steps: list[int], by_
             expected += step
         elif expected:
             expected -= len(queue.get_burst()[1]) if by_bursts else len([queue.get()])
-        assert queue.qsize() == peer.in_flight == expected
+        assert queue.qsize() == peer._in_flight == expected
         assert queue.empty() == (expected == 0)
 
 
@@ -154,9 +154,22 @@ def test_last_messages_go_in_over_the_bound() -> None:
     last = PeerDisconnected(peer, DisconnectReason.CLOSED_BY_PEER)
     queue.put_over_bound(peer, (last,))
     assert queue.qsize() == 2
-    assert peer.in_flight == 2
+    assert peer._in_flight == 2
     queue.get()
     assert queue.get() is last
+
+
+def test_what_is_put_back_is_the_first_again() -> None:
+    queue, peer = IncomingQueue(), DataPeer()
+    messages = burst(peer, b"1", b"2", b"3")
+    queue.put_burst(peer, messages)
+    queue.put("behind")
+    assert queue.get_burst() == (peer, messages)
+    queue.put_back(peer, messages[1:])
+    assert queue.qsize() == 3
+    assert peer._in_flight == 2
+    assert [queue.get(), queue.get(), queue.get()] == [messages[1], messages[2], "behind"]
+    assert peer._in_flight == 0
 
 
 @pytest.mark.parametrize("maxsize", [None, 0])
@@ -175,7 +188,7 @@ def test_the_default_bound() -> None:
 def test_taking_lets_the_peers_reader_on() -> None:
     queue, peer = IncomingQueue(), DataPeer()
     queue.put_burst(peer, burst(peer, b"1", b"2"))
-    reader = tasks.spawn("reader", peer.room.wait)
+    reader = tasks.spawn("reader", peer._room.wait)
     gevent.idle()
     assert not reader.ready()
     queue.get()

@@ -34,6 +34,7 @@ import pytest
 from connhandler import (
     CentralTask,
     DisconnectReason,
+    IncomingQueue,
     Limits,
     Message,
     Peer,
@@ -45,9 +46,11 @@ from connhandler import (
     tasks,
     testing,
 )
+from connhandler.central import SLICE_SECONDS
 from connhandler.framing.chunks import encode_chunks
 from connhandler.handler import ConnectionHandler, Instances
 from connhandler.jsonmessage import Hello, JsonServerMessageWriter, Refused, ShuttingDown, Welcome
+from connhandler.sockets import end_politely
 from login_server import protocol as login
 from login_server.accounts import Accounts
 from login_server.backoffice import BackOffice
@@ -116,7 +119,7 @@ def few_objects() -> Iterator[None]:
 def test_1_the_central_task_never_waits_for_a_peer() -> None:
     """Of a hundred who get the news, one does not read: it alone is dropped, and nobody notices."""
     readers, rounds, size = 99, 100, 8 * KIB
-    limits = Limits(outgoing_soft_bytes=32 * KIB, outgoing_hard_bytes=128 * KIB)
+    limits = Limits(max_message_bytes=64 * KIB, outgoing_soft_bytes=32 * KIB, outgoing_hard_bytes=128 * KIB)
     server = Server()
     handler = ClientHandler("clients", "127.0.0.1", 0, server.queue, limits=limits)
     with serving(server, handler):
@@ -188,6 +191,26 @@ def test_2_a_flooding_peer_takes_its_share_and_no_more() -> None:
         assert pulse.longest_timer < PROMPT_SECONDS
 
 
+@pytest.mark.parametrize("note_seconds", [0.0003, 0.01])
+def test_2_the_central_task_gives_way_on_a_clock(note_seconds: float) -> None:
+    """Within a burst of one peer; and however often its queue is empty in between: a reader that fills it again takes
+    turns with this task, and both together must not keep the event loop from turning."""
+    server = Server()
+    server.note_seconds = note_seconds
+    handler = ClientHandler("clients", "127.0.0.1", 0, server.queue)
+    notes = [0]
+    loop_turned = gevent.get_hub().loop.check()
+    loop_turned.start(lambda: notes.append(server.notes))
+    try:
+        with serving(server, handler), flood(handler.port, wire(Note()) * 10_000):
+            server.wait_until(lambda: server.notes * note_seconds > 1)
+    finally:
+        loop_turned.stop()
+        loop_turned.close()
+    most_in_a_turn = max(after - before for before, after in itertools.pairwise(notes))
+    assert most_in_a_turn * note_seconds < 8 * SLICE_SECONDS
+
+
 def test_2_a_flooding_peer_has_no_more_bytes_in_the_queue_than_its_share() -> None:
     server = Server()
     server.note_seconds = 0.001
@@ -227,6 +250,28 @@ def test_2_a_flooding_peer_that_is_being_dropped_does_not_hold_the_hub() -> None
             assert handler.connections == 1
         assert pulse.longest_sleep < PROMPT_SECONDS
         assert pulse.longest_timer < PROMPT_SECONDS
+
+
+class EndlessSocket(gevent.socket.socket):
+    """The far end always sends faster than is read: `recv` never has to wait, and so never lets the hub run."""
+
+    SECONDS = 4
+
+    def shutdown(self, how: int) -> None:
+        self.ends_at = time.monotonic() + self.SECONDS
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        return b"x" if time.monotonic() < self.ends_at else b""
+
+
+def test_2_nor_does_one_that_sends_faster_than_is_read() -> None:
+    with EndlessSocket() as sock, Pulse() as pulse:
+        pulse.wait(1)
+        began = time.monotonic()
+        end_politely(sock, 0.3)
+        assert 0.3 <= time.monotonic() - began < 2
+        pulse.wait(1)
+    assert pulse.longest_sleep < PROMPT_SECONDS
 
 
 class DeafReader(ClientReader):
@@ -426,7 +471,22 @@ def test_3_replies_queued_before_a_disconnect_arrive() -> None:
         assert isinstance(last, Farewell)
         address = sock.getsockname()
         sock.close()
-        assert server.end_of(address).reason is DisconnectReason.CLOSED_BY_US
+        end = server.end_of(address)
+        assert (end.reason, end.detail) == (DisconnectReason.CLOSED_BY_US, "asked to"), "the first reason stays"
+
+
+def test_3_a_connection_that_never_came_into_the_queue_is_not_heard_of() -> None:
+    """The queue is full, and the handler stops: what was not announced is not taken back."""
+    queue = IncomingQueue(1)
+    queue.put(PeerConnected(ClientPeer()))
+    with testing.check_leaks():
+        handler = ClientHandler("clients", "127.0.0.1", 0, queue)
+        handler.start()
+        with connect(handler.port), gevent.Timeout(PATIENCE_SECONDS):
+            while not handler.connections:
+                gevent.sleep(0)
+            handler.stop(0.1)
+    assert queue.qsize() == 1
 
 
 def test_3_what_was_sent_before_a_half_close_is_answered() -> None:

@@ -29,6 +29,7 @@ class Desk:
         self.far.settimeout(20)
         self.errors: list[BaseException] = []
         self.too_slow: list[int] = []
+        limits.setdefault("max_message_bytes", 1)
         self.outbox = Outbox("desk[1]", self.sock, Limits(**limits), send, self.errors.append, self.too_slow.append)
 
     def fill(self) -> int:

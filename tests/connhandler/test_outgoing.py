@@ -446,3 +446,36 @@ def test_wrong_instances_are_raised_out_of_run(far_end: FarEnd) -> None:
         with pytest.raises(TypeError, match="item 0 must be a ConnectionReader, not DataWriter"):
             within(handler.run)
     assert far_end.accept().recv(1) == b""
+
+
+class ClumsyHandler(ServerHandler):
+    def create_connection_instances(self, sock: Any, address: Any) -> Any:
+        if self.made < 2:
+            self.made += 1
+            raise KeyError("a mistake of the program's own")
+        return super().create_connection_instances(sock, address)
+
+
+def test_an_exception_while_beginning_is_logged_and_tried_again(
+    far_end: FarEnd, caplog: pytest.LogCaptureFixture
+) -> None:
+    with check_leaks():
+        handler = ClumsyHandler("server", "127.0.0.1", far_end.port, IncomingQueue(), limits=AT_ONCE)
+        handler.start()
+        assert isinstance(take(handler), PeerConnected)
+        handler.stop(0.0)
+    assert handler.counters["failed"] == 2
+    assert handler.counters["connected"] == 1
+    assert caplog.text.count("KeyError") >= 2
+
+
+def test_a_stop_before_the_first_step_counts(far_end: FarEnd) -> None:
+    """`start` has only spawned the task when `stop_accepting` is called: no connection is made any more."""
+    with check_leaks():
+        handler = ServerHandler("server", "127.0.0.1", far_end.port, IncomingQueue(), limits=AT_ONCE)
+        handler.start()
+        handler.stop_accepting()
+        assert handler._run is not None
+        within(handler._run.get)
+        handler.stop()
+        assert not handler.counters

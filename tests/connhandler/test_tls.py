@@ -343,8 +343,9 @@ class ExplainingHandler(DataHandler):
         return b"plain text"
 
 
-def test_no_plain_text_is_sent_on_a_tls_port(serve: Any, server_context: Any) -> None:
-    server: Server = serve(Limits(max_connections=0), handler_class=ExplainingHandler, ssl_context=server_context)
+def test_no_plain_text_is_sent_on_a_tls_port(serve: Any, server_context: Any, any_context: Any) -> None:
+    server: Server = serve(Limits(max_connections=1), handler_class=ExplainingHandler, ssl_context=server_context)
+    server.connect(ssl_context=any_context)
     assert server.client().rest() == b""
 
 

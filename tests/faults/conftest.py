@@ -14,7 +14,7 @@ from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import JsonClient
 from examples.stack import Ports, Stack, free_ports
 from game_server import protocol as game
-from game_server.model import GameEnded, PieceDropped
+from game_server.model import GameBegan, GameEnded, PieceDropped
 from login_server import protocol as login
 
 WAIT_SECONDS = 30
@@ -116,7 +116,7 @@ class Match:
             player.wish()
         for player in self.players:
             player.sit_down()
-        began = self.players[0].sees(game.GameBegan)
+        began = self.players[0].sees(GameBegan)
         self.players.sort(key=lambda player: player.name != began.beginner)
 
     def play(self, turns: int) -> None:
@@ -135,7 +135,7 @@ class Match:
         self.players[0].drop(0)
         winners = {player.sees(GameEnded).winner for player in self.players}
         assert winners == {self.players[0].name}
-        return winners.pop()
+        return self.players[0].name
 
     def leave(self) -> None:
         for player in self.players:

@@ -8,9 +8,10 @@ from typing import Any
 import psutil
 import pytest
 
-from connhandler.jsonmessage import Hello
+from connhandler.jsonmessage import Hello, Refused
 from connhandler.testing import JsonClient
 from game_server import protocol as game
+from game_server.model import GameBegan
 from login_server.protocol import MatchFound
 
 from .conftest import FaultyStack, Match, Player
@@ -63,7 +64,7 @@ def test_game_process_killed_during_a_match(stack: FaultyStack, eventually: Even
     for player in match.players:
         player.sit_down()
     for player in match.players:
-        player.sees(game.GameBegan)
+        player.sees(GameBegan)
     match.leave()
 
 
@@ -114,7 +115,7 @@ def test_used_ticket_stays_used_in_a_restarted_game(stack: FaultyStack, eventual
     server = eventually("the server is back", lambda: stack.game_process_is_new(before) and stack.servers())[0]
     again = JsonClient(server["address"], server["port"], game.ToPlayer)
     again.send(Hello([1]), game.JoinGame(found.ticket))
-    assert again.expect(game.Refused).code in {"ticket_reused", "ticket_expired"}
+    assert again.expect(Refused).code in {"ticket_reused", "ticket_expired"}
     for connection in (first, again):
         connection.close()
     for player in players:

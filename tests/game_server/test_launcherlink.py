@@ -94,11 +94,30 @@ def test_a_match_is_reported_from_its_first_player_to_its_end(launched: "Hall") 
     second.disconnects(launched.listener)
     assert launcher.take() == [PlayerLeft(match_id="m1", player=names[1]), PlayerCountChanged(players=1)]
     launched.pass_seconds(60)
-    (ended,) = of(launcher.take(), MatchEnded)
+    *_, time, ended = of(launcher.take(), MatchTimeChanged, MatchEnded)
+    assert time == MatchTimeChanged(match_id="m1", elapsed_seconds=70)
     assert ended == MatchEnded(match_id="m1", players=PLAYERS, result=result(launched, names[0], "forfeit", 3))
     launched.say(launcher, MatchRecorded(match_id="m1"))
     launched.pass_seconds(100)
     assert launcher.take() == []
+
+
+def test_how_long_a_match_took_is_told_before_its_end(launched: "Hall") -> None:
+    launcher = launched.launcher()
+    first, _ = launched.pair()
+    launcher.take()
+    launched.clock.advance(7)
+    launched.say(first, Resign())
+    assert [type(message) for message in launcher.sent] == [MatchTimeChanged, MatchEnded]
+    assert launcher.sent[0] == MatchTimeChanged(match_id="m1", elapsed_seconds=7)
+
+
+def test_a_match_that_never_began_took_no_time(launched: "Hall") -> None:
+    launcher = launched.launcher()
+    launched.join("alice")
+    launched.pass_seconds(60)
+    told = of(launcher.take(), MatchTimeChanged, MatchEnded)
+    assert [type(message) for message in told] == [MatchEnded]
 
 
 def test_an_open_game_is_reported_once_it_begins(launched: "Hall") -> None:

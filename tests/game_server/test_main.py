@@ -325,12 +325,16 @@ def test_a_port_in_use(start: Start, keys: Keys, tmp_path: Path) -> None:
     assert text == f"game-server: players: cannot listen on 127.0.0.1:{port}: Address already in use"
 
 
+WITHOUT_TOKEN = "with --launcher-port, --server and the token (GAME_CONTROLLER_TOKEN) are needed too"
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
         ((), "whose tickets are taken?"),
         (("--issuer", "login", "--server-id", "a/b"), "whose tickets are taken?"),
-        (("--launcher-port", "9002"), "a launcher needs to be told --server and the token as well"),
+        (("--launcher-port", "9002"), WITHOUT_TOKEN),
+        (("--launcher-port", "9002", "--server", "four"), WITHOUT_TOKEN),
         (("--issuer", "i", "--server-id", "s", "--public-key-file", "nowhere.pem"), "No such file"),
         (("--issuer", "i", "--server-id", "s", "--public-key-file", "setup.cfg"), "not a public key"),
     ],

@@ -323,10 +323,35 @@ def test_the_login_server_may_speak_tls(tmp_path: Path) -> None:
     argv = ("--auto", "--name", "alice", "--join", "x/y", "--timeout", "10")
     client = Play(stack.port, *argv, "--tls-ca", str(file), PLAY_PASSWORD=PASSWORD)
     assert "logged in as alice" in client.finish()[1]
-    unknown = Play(stack.port, *argv[:-1], "1", "--tls", PLAY_PASSWORD=PASSWORD)
-    assert "no game was played in 1 s" in unknown.finish()[1]
-    for one in (client, unknown):
-        one.close()
+    client.close()
+    stack.close()
+
+
+NOT_TRUSTED = "the login server's certificate is not trusted: "
+HOW_TO_TRUST = "; if it is the right one, give the certificate of who signed it with --tls-ca FILE"
+
+
+def test_a_certificate_that_is_not_trusted_is_a_sentence(tmp_path: Path) -> None:
+    file = certificate(tmp_path)
+    context = gevent.ssl.SSLContext(gevent.ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    stack = Stack(context)
+    alone = Play(stack.port, "--auto", "--name", "alice", "--tls", PLAY_PASSWORD=PASSWORD)
+    status, text = alone.finish()
+    assert status == 1
+    assert text.startswith(f"play: alice played no game: {NOT_TRUSTED}self")
+    assert text.endswith(f"{HOW_TO_TRUST}\n")
+    elsewhere = ("--tls-ca", str(file), "--address", "localhost")
+    other_name = Play(stack.port, "--auto", "--name", "alice", *elsewhere, PLAY_PASSWORD=PASSWORD)
+    status, text = other_name.finish()
+    assert status == 1
+    assert text.endswith("; give --address the name that it is for\n")
+    person = Play(stack.port, "--name", "alice", "--tls", terminal=True, PLAY_PASSWORD=PASSWORD)
+    person.sees(f"play: {NOT_TRUSTED}")
+    assert person.process.wait(SECONDS) == 1
+    assert person.modes_restored()
+    for client in (alone, other_name, person):
+        client.close()
     stack.close()
 
 

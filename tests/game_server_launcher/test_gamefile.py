@@ -18,7 +18,7 @@ from game_server_launcher.gamefile import (
     load_games,
 )
 
-MINIMAL = 'game = "chess"\ncommand = ["chess-server", "{port}"]\n'
+MINIMAL = 'game = "chess"\ncapacity = 10\ncommand = ["chess-server", "{port}"]\n'
 
 EVERYTHING = """
 name = "arena"
@@ -26,6 +26,7 @@ servers = ["red", "blue"]
 game = "chess"
 region = "eu"
 capacity = 16
+match_players = 4
 map = "classic"
 version = "1.2"
 command = ["./bin/server", "{port}", "{controller_address}:{controller_port}", "{server}", "{run_dir}"]
@@ -71,6 +72,7 @@ def load(tmp_path: Path, text: str) -> GameFile:
 def test_a_minimal_file_has_sensible_defaults(tmp_path: Path) -> None:
     game = load(tmp_path, MINIMAL)
     assert game.server_names == ["chess"]
+    assert game.match_players == 2
     assert game.command == ["chess-server", "{port}"]
     assert game.folder == "{run_dir}"
     assert game.address == game.listen_address == "127.0.0.1"
@@ -85,6 +87,7 @@ def test_a_minimal_file_has_sensible_defaults(tmp_path: Path) -> None:
 def test_every_key_is_read(tmp_path: Path) -> None:
     game = load(tmp_path, EVERYTHING)
     assert game.server_names == ["red", "blue"]
+    assert (game.capacity, game.match_players) == (16, 4)
     assert game.command[0] == str(tmp_path / "bin/server")
     assert game.folder == str(tmp_path / "data")
     assert game.ports == range(7000, 7010)
@@ -112,24 +115,27 @@ def test_several_servers_are_numbered(tmp_path: Path) -> None:
 
 
 def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None:
-    game = load(tmp_path, 'game = "x"\ncommand = ["/usr/bin/x"]\nfolder = "/srv/x"\n')
+    game = load(tmp_path, 'game = "x"\ncapacity = 1\ncommand = ["/usr/bin/x"]\nfolder = "/srv/x"\n')
     assert (game.command, game.folder) == (["/usr/bin/x"], "/srv/x")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('command = ["x"]', "Object missing required field `game`"),
-        ('game = "x"', "Object missing required field `command`"),
-        ('game = "x"\ncommand = []', "Expected `array` of length >= 1 - at `command`"),
-        ('game = "x"\ncommand = [""]', "command is empty; Expected a program - at `command[0]`"),
-        ('game = 3\ncommand = ["x"]', "Expected `str`, got `int` - at `game`"),
+        ('command = ["x"]\ncapacity = 1', "game is missing; Expected the game's name"),
+        ('game = "x"\ncapacity = 1', "command is missing; Expected the program to start, and its arguments"),
+        ('game = "x"\ncommand = ["x"]', "capacity is missing; Expected how many players one server takes, 1 or more"),
+        ('game = "x"\ncapacity = 1\ncommand = []', "Expected `array` of length >= 1 - at `command`"),
+        ('game = "x"\ncapacity = 1\ncommand = [""]', "command is empty; Expected a program - at `command[0]`"),
+        ('game = 3\ncapacity = 1\ncommand = ["x"]', "Expected `str`, got `int` - at `game`"),
         (
             MINIMAL + "capacty = 3",
             "unknown key 'capacty'; did you mean 'capacity'? Expected one of: address, capacity,",
         ),
-        (MINIMAL + 'capacity = "3"', "Expected `int`, got `str` - at `capacity`"),
-        (MINIMAL + "capacity = -1", "Expected `int` >= 0 - at `capacity`"),
+        ('game = "x"\ncommand = ["x"]\ncapacity = "3"', "Expected `int`, got `str` - at `capacity`"),
+        ('game = "x"\ncommand = ["x"]\ncapacity = 0', "Expected `int` >= 1 - at `capacity`"),
+        (MINIMAL + "match_players = 1", "Expected `int` >= 2 - at `match_players`"),
+        (MINIMAL + "match_players = 17", "Expected `int` <= 16 - at `match_players`"),
         (MINIMAL + "servers = -1", "at `servers`"),
         (MINIMAL + 'servers = ["a", "a"]', "Expected names that differ, got ['a', 'a'] - at `servers`"),
         (MINIMAL + 'servers = ["a b"]', "Expected `str` matching regex"),
@@ -151,7 +157,7 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         (MINIMAL + "[environment]\nA = 1", "Expected `str`, got `int` - at `environment"),
         (MINIMAL + '[environment]\n"A=B" = "1"', "'A=B' cannot be the name of a variable - at `environment`"),
         (MINIMAL + '[environment]\nA = "{prot}"', "unknown placeholder {prot}; Expected one of: "),
-        ('game = "x"\ncommand = ["x", "{pid}"]', "unknown placeholder {pid}; Expected one of: "),
+        ('game = "x"\ncapacity = 1\ncommand = ["x", "{pid}"]', "unknown placeholder {pid}; Expected one of: "),
         (MINIMAL + 'folder = "/x/{port}"', "unknown placeholder {port}; Expected one of: {run_dir} - at `folder`"),
         ('game = "x', "not TOML: "),
     ],

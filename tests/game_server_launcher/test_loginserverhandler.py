@@ -155,6 +155,14 @@ def test_a_server_that_is_ready_is_registered_and_one_that_ends_is_not_any_more(
     assert fake.take() == [RegisterServer(server=info(port=7001, ping_address="127.0.0.1:7001"))]
 
 
+def test_how_many_play_a_match_is_told(make_world: Make, chess_with: Make) -> None:
+    world = make_world(chess_with(match_players=3))
+    login = world.login_server()
+    world.ready()
+    [registered] = login.take()
+    assert registered.server.match_players == 3
+
+
 def test_an_ipv6_address_is_told_in_brackets(make_world: Make, chess_with: Make) -> None:
     world = make_world(chess_with(address="2001:db8::1"))
     login = world.login_server()

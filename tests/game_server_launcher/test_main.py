@@ -498,8 +498,8 @@ def test_an_empty_key_file(place: Place) -> None:
 
 def test_check_and_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
-    good.write_text('game = "chess"\ncommand = ["chess", "{port}"]\nservers = 2\n')
-    bad.write_text('game = "chess"\ncommand = "chess"\n')
+    good.write_text('game = "chess"\ncapacity = 10\ncommand = ["chess", "{port}"]\nservers = 2\n')
+    bad.write_text('game = "chess"\ncapacity = 10\ncommand = "chess"\n')
     assert main(["check", str(good)]) == 0
     assert capsys.readouterr().out == "chess: good-1, good-2 on any free port: chess {port}\n"
     assert main(["check", str(good), str(bad)]) == 2
@@ -510,3 +510,17 @@ def test_check_and_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (tmp_path / "five.json").write_text('{"name": "five", "state": "failed", "reason": "no program"}')
     assert main(["status", "--run-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "five: failed: no program\nfour: ready: process 12, port 7000, 0 matches\n"
+
+
+def test_the_status_of_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert main(["status", "--run-dir", str(nowhere)]) == 1
+    sentence = f"game-server-launcher: there is no run folder {nowhere}; say with --run-dir where the launcher's is\n"
+    assert capsys.readouterr() == ("", sentence)
+
+
+def test_a_mistyped_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["chekc", "games"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr() == ("", "game-server-launcher: unknown command 'chekc', did you mean 'check'?\n")

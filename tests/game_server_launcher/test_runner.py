@@ -75,6 +75,7 @@ class Stage:
         values: dict[str, Any] = {
             "game": "chess",
             "name": "four",
+            "capacity": 10,
             "command": ["{python}", "-I", "-S", "-u", "-c", program, *arguments],
         }
         return GameFile(**values | keys)
@@ -162,12 +163,12 @@ def not_started(stage: Stage, game: GameFile) -> tuple[str, bool]:
 
 
 def test_a_program_that_does_not_exist_is_named(stage: Stage) -> None:
-    game = GameFile(game="chess", command=["/opt/none/chess"])
+    game = GameFile(game="chess", capacity=10, command=["/opt/none/chess"])
     assert not_started(stage, game) == ("there is no program /opt/none/chess", True)
 
 
 def test_a_program_that_is_not_on_the_search_path_is_named(stage: Stage) -> None:
-    game = GameFile(game="chess", command=["no-such-program-anywhere"])
+    game = GameFile(game="chess", capacity=10, command=["no-such-program-anywhere"])
     assert not_started(stage, game) == ("there is no program no-such-program-anywhere on the search path", True)
 
 
@@ -175,7 +176,7 @@ def test_a_script_whose_interpreter_does_not_exist(stage: Stage) -> None:
     script = stage.path / "chess"
     script.write_text("#!/opt/none/python\n")
     script.chmod(0o755)
-    game = GameFile(game="chess", command=[str(script)])
+    game = GameFile(game="chess", capacity=10, command=[str(script)])
     assert not_started(stage, game) == (f"{script}: the interpreter in its first line does not exist", True)
 
 
@@ -183,23 +184,23 @@ def test_a_file_that_is_no_program(stage: Stage) -> None:
     script = stage.path / "chess"
     script.write_bytes(b"\x00\x01")
     script.chmod(0o755)
-    reason, for_good = not_started(stage, GameFile(game="chess", command=[str(script)]))
+    reason, for_good = not_started(stage, GameFile(game="chess", capacity=10, command=[str(script)]))
     assert reason.startswith(f"{script}: ")
     assert for_good
     script.chmod(0o644)
-    reason, for_good = not_started(stage, GameFile(game="chess", command=[str(script)]))
+    reason, for_good = not_started(stage, GameFile(game="chess", capacity=10, command=[str(script)]))
     assert reason == f"{script} may not be run by this user"
     assert for_good
 
 
 def test_a_command_line_that_cannot_be(stage: Stage) -> None:
-    reason, for_good = not_started(stage, GameFile(game="chess", command=["/bin/echo", "\0"]))
+    reason, for_good = not_started(stage, GameFile(game="chess", capacity=10, command=["/bin/echo", "\0"]))
     assert reason.startswith("/bin/echo: ")
     assert for_good
 
 
 def test_a_working_folder_that_does_not_exist_is_named(stage: Stage) -> None:
-    game = GameFile(game="chess", command=["/bin/true"], folder="/opt/none")
+    game = GameFile(game="chess", capacity=10, command=["/bin/true"], folder="/opt/none")
     assert not_started(stage, game) == ("the working folder /opt/none does not exist", True)
 
 
@@ -208,13 +209,13 @@ def test_a_port_in_use_may_be_free_later(stage: Stage) -> None:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         port = sock.getsockname()[1]
-        game = GameFile(game="chess", command=["/bin/true"], port=port)
+        game = GameFile(game="chess", capacity=10, command=["/bin/true"], port=port)
         assert not_started(stage, game) == (f"port {port} is in use on 127.0.0.1", False)
 
 
 def test_a_pool_that_is_full_may_have_room_later(stage: Stage) -> None:
     stage.pool.close()
-    reason, for_good = not_started(stage, GameFile(game="chess", command=["/bin/true"]))
+    reason, for_good = not_started(stage, GameFile(game="chess", capacity=10, command=["/bin/true"]))
     assert "closed" in reason
     assert not for_good
 

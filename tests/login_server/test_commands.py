@@ -72,6 +72,52 @@ def test_the_database_is_a_setting(run: Run, tmp_path: Path, monkeypatch: pytest
     assert run("launcher", "list", "--database-url", f"sqlite:///{tmp_path}/b.sqlite")[1].startswith("two\t")
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_options_may_stand_before_between_and_after_the_words(run: Run, tmp_path: Path, place: int) -> None:
+    url = f"sqlite:///{tmp_path}/other.sqlite"
+    (tmp_path / "other.toml").write_text(f'database_url = "{url}"\n')
+
+    def launcher(option: tuple[str, ...], *words: str) -> tuple[int, str, str]:
+        return run("launcher", *words[:place], *option, *words[place:])
+
+    for option in (("--database-url", url), (f"--database-url={url}",), ("--config", "other.toml")):
+        status, key, errors = launcher(option, "add", "home")
+        assert (status, errors) == (0, "")
+        status, new, errors = launcher(option, "rotate", "home")
+        assert (status, errors) == (0, "")
+        database = Database(url)
+        assert LauncherKeys(database).check("home", new.strip())
+        assert not LauncherKeys(database).check("home", key.strip())
+        database.close()
+        assert launcher(option, "list")[1].startswith("home\t")
+        assert launcher(option, "remove", "home") == (0, "the launcher home can log in no more\n", "")
+    assert not (tmp_path / "login_server.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("", "launcher: say what to do: add, rotate, remove, list"),
+        ("add", "launcher add: expected one name, got 0"),
+        ("rotate home away", "launcher rotate: expected one name, got 2"),
+        ("list home", "launcher list: expected no name, got 1"),
+        ("add home --databse-url x", "there is no option --databse-url; did you mean --database-url?"),
+        ("add home --database-url", "argument --database-url: expected one argument"),
+    ],
+)
+def test_wrong_words_after_launcher(run: Run, tmp_path: Path, arguments: str, sentence: str) -> None:
+    assert run("launcher", *arguments.split()) == (2, "", f"login-server: {sentence}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistyped_command_is_named(run: Run) -> None:
+    sentence = "login-server: unknown command 'lancher', did you mean 'launcher'?\n"
+    assert run("lancher", "add", "x") == (2, "", sentence)
+    sentence = "login-server launcher: unknown command 'rotat', did you mean 'rotate'?\n"
+    assert run("launcher", "rotat", "x") == (2, "", sentence)
+    assert run("--log-level", "info", "--help")[0] == 0
+
+
 def test_a_database_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     for url, words in (
         ("nonsense", "cannot open the database: cannot use this database URL"),
@@ -109,7 +155,8 @@ def test_a_key_file_that_is_none(run: Run, tmp_path: Path) -> None:
         (["--player-port", "70000"], "--player-port: '70000' is not a whole number from 0 to 65535"),
         (["--log-level", "loud"], "--log-level: 'loud' is not one of"),
         (["--no-such-option"], "there is no option --no-such-option"),
-        (["dance"], "there are only options"),
+        (["polka"], "unknown command 'polka'; expected one of serve, keys, launcher"),
+        (["--log-level", "info", "dance"], "there are only options"),
         (["--tls-key", "key.pem"], "tls_certificate and tls_key go together"),
         (["--launcher-tls"], "launcher_tls needs a tls_certificate"),
     ],
@@ -141,6 +188,8 @@ def test_help_answers(run: Run) -> None:
     for name in Config.__struct_fields__:
         assert "--" + name.replace("_", "-") in output
     assert "launcher add|rotate|remove NAME" in words
+    assert "(default: sqlite:///login_server.sqlite)" in words
+    assert "--log-level debug|info|warning|error" in words
     for arguments in (["launcher", "--help"], ["launcher", "add", "--help"], ["keys", "--help"]):
         status, output, _ = run(*arguments)
         assert status == 0

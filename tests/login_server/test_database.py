@@ -39,7 +39,9 @@ def test_the_schema_is_made_once(database: Database) -> None:
     assert Accounts(database).find("alice")
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "nosuch://x", "postgresql+nosuch://h/d"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "nosuch://x", "postgresql+nosuch://h/d"]
+)
 def test_a_wrong_url_is_a_value_error(url: str) -> None:
     with pytest.raises(ValueError, match="cannot use this database URL"):
         Database(url)

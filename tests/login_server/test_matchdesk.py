@@ -125,7 +125,7 @@ def test_two_who_want_to_play_are_matched(house: "House") -> None:
 
 
 def test_a_match_of_three_tells_everybody_who_is_there(house: "House") -> None:
-    house.launcher("home", house.info())
+    house.launcher("home", house.info(match_players=3))
     alice, bob, carol = (house.player(name) for name in ("alice", "bob", "carol"))
     assert house.tell(alice, find(players=3)) == [pending(1, 3)]
     assert house.tell(bob, find(players=3)) == [pending(2, 3)]
@@ -145,9 +145,7 @@ def test_named_partners_find_each_other_past_all_others(house: "House") -> None:
     assert carol.take() == []
 
 
-@pytest.mark.parametrize(
-    "wish", [{"partner": "alice"}, {"partner": "no name!"}, {"partner": "bob", "players": 3}]
-)
+@pytest.mark.parametrize("wish", [{"partner": "alice"}, {"partner": "no name!"}, {"partner": "bob", "players": 3}])
 def test_partners_that_cannot_be(house: "House", wish: dict[str, Any]) -> None:
     alice = house.player("alice")
     house.refused("bad_partner", "find_match", house.tell(alice, find(**wish)))
@@ -218,6 +216,33 @@ def test_a_match_waits_for_a_server_and_goes_on_when_one_appears(house: "House")
     for player in (alice, bob):
         assert [type(message) for message in player.take()] == [ServersChanged, MatchFound]
     assert [type(message) for message in launcher.take()] == [PlayersExpected]
+
+
+def test_a_match_of_a_number_that_no_server_has_is_refused(house: "House") -> None:
+    launcher = house.launcher("home", house.info(), house.info("home/go", game="go", match_players=3))
+    alice = house.player("alice")
+    words = house.refused("players_invalid", "find_match", house.tell(alice, find(players=3)))
+    assert words == "a match of fourinarow here is for 2 players, not for 3"
+    house.tell(launcher, RegisterServer(server=house.info("home/three", match_players=3, state="starting")))
+    words = house.refused("players_invalid", "find_match", house.tell(alice, find(players=4)))
+    assert words == "a match of fourinarow here is for 2 or 3 players, not for 4"
+    alice.take()
+    assert house.tell(alice, find(players=3)) == [pending(1, players=3)]
+
+
+def test_a_match_is_made_on_a_server_for_so_many(house: "House") -> None:
+    players = [house.player(name) for name in ("alice", "bob", "carol")]
+    for player in players:
+        house.tell(player, find(players=3))
+    launcher = house.launcher("home", house.info())
+    no_match = "no server for this game has matches of 3"
+    assert players[0].take()[-1] == pending(3, players=3, reason=no_match)
+    house.tell(launcher, RegisterServer(server=house.info("home/three", capacity=3, match_players=3)))
+    house.settle()
+    for player in players:
+        found = player.take()[-1]
+        assert isinstance(found, MatchFound)
+        assert found.server_id == "home/three"
 
 
 def test_a_match_waits_for_seats(house: "House") -> None:

@@ -40,9 +40,7 @@ def test_the_same_letters_composed_differently_are_the_same_password(passwords: 
     assert passwords.verify(passwords.hash("pässword"), "pa\u0308ssword")
 
 
-def test_an_account_that_does_not_exist_costs_what_a_wrong_password_costs(
-    passwords: Passwords, hashed: str
-) -> None:
+def test_an_account_that_does_not_exist_costs_what_a_wrong_password_costs(passwords: Passwords, hashed: str) -> None:
     def seconds(password_hash: str | None) -> float:
         begun = time.thread_time()
         passwords.verify(password_hash, "wrong")

@@ -281,6 +281,8 @@ def test_bad_input_costs_only_who_sent_it(key: str, program: Program) -> None:
             assert mallory.expect(Refused).code == "protocol_error"
         with program.player() as mallory:
             mallory.send(Register(name="eve", password="x" * 1025))
+            assert mallory.expect(Refused).code == "password_too_long"
+            mallory.send(Register(name="eve", password="x" * 4097))
             assert mallory.expect(Refused).code == "protocol_error"
         alice.send(CancelMatch())
         assert alice.expect(Refused).code == "not_waiting"
@@ -317,8 +319,7 @@ def test_two_hundred_players_register_and_log_in_at_the_same_moment(program: Pro
         outcomes.append(type(player.receive()))
 
     burst = [
-        tasks.spawn(f"player{number}", register_and_log_in, number, player)
-        for number, player in enumerate(players)
+        tasks.spawn(f"player{number}", register_and_log_in, number, player) for number, player in enumerate(players)
     ]
     seconds = []
     while not all(task.ready() for task in burst):

@@ -152,9 +152,7 @@ def test_a_pool_that_is_full_by_the_second_step_says_so_too(house: "House") -> N
 
 def test_one_request_of_a_player_is_at_work_at_a_time(house: "House") -> None:
     player = house.visitor()
-    answers = house.tell(
-        player, Register(name="alice", password=PASSWORD), LogIn(name="alice", password=PASSWORD)
-    )
+    answers = house.tell(player, Register(name="alice", password=PASSWORD), LogIn(name="alice", password=PASSWORD))
     assert [type(answer) for answer in answers] == [Refused, Registered]
     assert answers[0].code == "busy"
     house.log_in("alice", player)
@@ -171,9 +169,13 @@ def test_a_database_that_fails_is_a_refusal_and_a_line_in_the_log(
     for message in (Register(name="alice", password=PASSWORD), LogIn(name="alice", password=PASSWORD)):
         house.refused("database_failed", message.__struct_config__.tag, house.tell(visitor, message))
     lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert lines == [
-        f"the database failed ({visitor.peer}): OperationalError: no such table: accounts",
-    ] * 2
+    assert (
+        lines
+        == [
+            f"the database failed ({visitor.peer}): OperationalError: no such table: accounts",
+        ]
+        * 2
+    )
     assert not visitor.disconnected
     house.refused("not_waiting", "cancel_match", house.tell(bob, CancelMatch()))
 

@@ -58,9 +58,7 @@ def play(house: "House") -> list[Any]:
     return [message for far_end in far_ends for message in far_end.take()]
 
 
-def test_invariant_the_same_messages_in_the_same_order_give_the_same_state(
-    make_house: Any, tmp_path: Path
-) -> None:
+def test_invariant_the_same_messages_in_the_same_order_give_the_same_state(make_house: Any, tmp_path: Path) -> None:
     outcomes = []
     for name, seed in (("first", 7), ("second", 7), ("other", 8)):
         house = make_house(tmp_path / name, seed)

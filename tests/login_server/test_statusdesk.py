@@ -61,9 +61,7 @@ def test_a_full_house(house: "House") -> None:
     house.tell(house.player("eve"), FindMatch(game="go", partner="frank"))
     house.tell(launcher, MatchStarted(match_id="m1", players=["alice", "bob"], server_id="home/one"))
     house.tell(launcher, MatchStarted(match_id="m2", players=["carol", "dave"], server_id="home/one"))
-    house.tell(
-        launcher, MatchEnded(match_id="m1", players=["alice", "bob"], result=RESULT, server_id="home/one")
-    )
+    house.tell(launcher, MatchEnded(match_id="m1", players=["alice", "bob"], result=RESULT, server_id="home/one"))
     shown = status(house)
     assert shown["players"] == ["Alice", "bob", "carol", "dave", "eve"]
     assert shown["launchers"] == ["home"]

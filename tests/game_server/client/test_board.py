@@ -64,8 +64,8 @@ def test_colours_add_nothing_but_colours_and_every_piece_is_drawn(moves: list[in
     game = game_of(moves)
     plain = draw_board(game, ASCII)
     coloured = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in draw_board(game, COLOURED)]
-    signs = str.maketrans("│╰┴╯─●", "|+++-P")
-    assert [line.translate(signs) for line in coloured] == [re.sub("[XO]", "P", line) for line in plain]
+    signs = str.maketrans("│╰┴╯─●○", "|+++-XO")
+    assert [line.translate(signs) for line in coloured] == plain
     text = "".join(plain[1:])
     assert text.count("X") + text.count("O") == len(game.moves)
     assert max(map(len, plain)) <= WIDTH
@@ -77,7 +77,8 @@ def test_players_with_their_pieces_and_who_is_not_there() -> None:
     assert draw_players(visit, ASCII) == "   X alice (you)    O bob"
     visit.present = ["alice"]
     assert draw_players(visit, UNICODE) == "   ● alice (you)    ○ bob (not here)"
-    assert "\x1b[31;1m●\x1b[0m \x1b[1malice (you)\x1b[0m" in draw_players(visit, COLOURED)
+    assert "\x1b[31;1m●\x1b[0m \x1b[1malice (you)\x1b[0m    \x1b[33;1m○\x1b[0m" in draw_players(visit, COLOURED)
+    assert "\x1b[33;1mO\x1b[0m bob" in draw_players(visit, Style(colours=True))
 
 
 def test_long_and_hostile_names_stay_within_the_line() -> None:

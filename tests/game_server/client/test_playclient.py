@@ -310,3 +310,14 @@ def test_without_a_connection_nothing_is_sent_and_at_the_end_the_visit_ends(desk
     desk.playing()
     desk.client.on_shutdown()
     assert desk.connections[0].closed
+
+
+def test_a_certificate_that_is_not_trusted_ends_the_client_unless_it_was_logged_in(
+    open_desk: "Callable[..., Desk]",
+) -> None:
+    before, later = open_desk(), open_desk()
+    before.client.certificate_not_trusted("who is that?")
+    assert (before.client.untrusted, before.ends) == ("who is that?", ["who is that?"])
+    later.logged_in()
+    later.client.certificate_not_trusted("who is that?")
+    assert (later.client.untrusted, later.ends) == ("", [])

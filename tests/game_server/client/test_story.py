@@ -39,6 +39,11 @@ def teller(open_desk: "Callable[..., Desk]") -> Teller:
     return Teller(open_desk)
 
 
+def test_servers_are_counted(teller: Teller) -> None:
+    teller.desk.logged_in("a/one", "b/two")
+    assert "alice: sees 2 servers: a/one, b/two" in teller.take()
+
+
 def test_a_whole_story(teller: Teller, made: "type[Made]") -> None:
     desk = teller.desk
     login_server = desk.logged_in()
@@ -47,7 +52,7 @@ def test_a_whole_story(teller: Teller, made: "type[Made]") -> None:
     login_server.receives(desk.client, pending, made.match_found())
     assert teller.take() == [
         "alice: logged in as alice",
-        "alice: sees 1 servers: here/four",
+        "alice: sees 1 server: here/four",
         "alice: waits for a match of four_in_a_row, 1 of 2 are here (no server)",
         "alice: matched with bob",
         "alice: goes to here/four at 127.0.0.1:7000 with a ticket",

@@ -227,6 +227,16 @@ def test_the_result_stays_until_the_player_has_seen_it(person: Person) -> None:
     assert "NUMBER: join" in person.sees()
 
 
+def test_a_new_game_makes_the_last_result_forgotten(person: Person, made: "type[Made]") -> None:
+    game_server = playing(person)
+    person.desk.happens(game_server, GameEnded(winner="alice", reason="resigned", line=[], turns=0))
+    person.types("")
+    assert person.terminal.last_words
+    person.types("m")
+    person.desk.logged_in().receives(person.desk.client, made.match_found())
+    assert person.terminal.last_words == ""
+
+
 def test_another_match_is_one_key_away(person: Person, made: "type[Made]") -> None:
     login_server = person.desk.logged_in()
     login_server.receives(person.desk.client, made.match_found())
