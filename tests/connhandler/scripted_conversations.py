@@ -22,7 +22,7 @@ from tests.game_server.conftest import Hall
 from tests.game_server_launcher.conftest import World, chess
 from tests.login_server.conftest import House
 
-STEPS = 100
+STEPS = 300
 SERVERS = ["home/one", "home/two", "away/one"]
 NAMES = [f"player{number}" for number in range(8)]
 
@@ -61,12 +61,12 @@ def talk_to_login_server(seed: int, folder: Path) -> list[State]:
             known.add(name)
             return
         wish = login.FindMatch(
-            game=generator.choice(["fourinarow", "chess"]),
+            game=generator.choice(["fourinarow", "fourinarow", "chess"]),
             players=2,
-            partner=generator.choice(["", "", "", generator.choice(NAMES)]),
+            partner=generator.choice(["", "", "", "", generator.choice(NAMES)]),
         )
         said = generator.choice(
-            [wish, wish, login.CancelMatch(), login.JoinServer(server_id=generator.choice(SERVERS)), None]
+            [wish, wish, wish, login.CancelMatch(), login.JoinServer(server_id=generator.choice(SERVERS)), None]
         )
         if said is None:
             players.pop(name).disconnects(house.server)
@@ -80,9 +80,9 @@ def talk_to_login_server(seed: int, folder: Path) -> list[State]:
             return
         info = house.info(server_id, players=generator.randrange(2), map=generator.choice(["classic", "wide"]))
         said = generator.choice(
-            [[login.RegisterServer(server=info)]] * 3
+            [[login.RegisterServer(server=info)]] * 5
             + [[login.UpdateServer(server=info)], [login.UnregisterServer(server_id=server_id)], None]
-            + [match_facts(generator, generator.choice([*house.server.state()["running"], "match-0"]))] * 5
+            + [match_facts(generator, generator.choice([*house.server.state()["running"], "match-0"]))] * 8
         )
         if said is None:
             launchers.pop(name).disconnects(house.server)
@@ -96,7 +96,7 @@ def talk_to_login_server(seed: int, folder: Path) -> list[State]:
     for _ in range(STEPS):
         match generator.randrange(4):
             case 0:
-                house.pass_time(generator.uniform(0, 20))
+                house.pass_time(generator.uniform(0, 10))
             case 1:
                 launcher_step(generator.choice(SERVERS))
             case _:

@@ -122,11 +122,11 @@ def test_1_the_central_task_never_waits_for_a_peer() -> None:
     limits = Limits(max_message_bytes=64 * KIB, outgoing_soft_bytes=32 * KIB, outgoing_hard_bytes=128 * KIB)
     server = Server()
     handler = ClientHandler("clients", "127.0.0.1", 0, server.queue, limits=limits)
-    with serving(server, handler):
-        deaf = connect(handler.port, receive_bytes=4 * KIB)
+    with serving(server, handler), contextlib.ExitStack() as stack:
+        deaf = stack.enter_context(connect(handler.port, receive_bytes=4 * KIB))
         deaf.sendall(wire(Ask()))
         dropped_after = []
-        clients = [client_of(handler) for _ in range(readers)]
+        clients = [stack.enter_context(client_of(handler)) for _ in range(readers)]
         for client in clients:
             seconds_to_answer(client)
 
@@ -148,9 +148,6 @@ def test_1_the_central_task_never_waits_for_a_peer() -> None:
         assert dropped_after, "the deaf one was not dropped"
         assert dropped_after[0] <= limits.outgoing_hard_bytes + 128 * KIB, "too much was kept for it"
         assert slowest < PROMPT_SECONDS
-        for client in clients:
-            client.close()
-        deaf.close()
 
 
 def test_1_a_peer_that_stays_behind_is_dropped_in_time() -> None:
@@ -158,8 +155,7 @@ def test_1_a_peer_that_stays_behind_is_dropped_in_time() -> None:
     limits = Limits(outgoing_soft_bytes=32 * KIB, outgoing_soft_seconds=0.4)
     server = Server()
     handler = ClientHandler("clients", "127.0.0.1", 0, server.queue, limits=limits)
-    with serving(server, handler), client_of(handler) as client:
-        deaf = connect(handler.port, receive_bytes=4 * KIB)
+    with serving(server, handler), client_of(handler) as client, connect(handler.port, receive_bytes=4 * KIB) as deaf:
         asked = time.monotonic()
         deaf.sendall(wire(Ask(0, 512 * KIB)))
         client.send(Ask(0, 512 * KIB))
@@ -168,7 +164,6 @@ def test_1_a_peer_that_stays_behind_is_dropped_in_time() -> None:
         assert 0.4 <= time.monotonic() - asked < 4
         seconds_to_answer(client)
         assert list(server.ends) == [deaf.getsockname()]
-        deaf.close()
 
 
 # --- 2: one flooding peer takes its share and no more, and the hub keeps running ---------------------
@@ -461,8 +456,7 @@ def test_3_replies_queued_before_a_disconnect_arrive() -> None:
     """However slowly they are read, and although the client goes on talking."""
     server = Server()
     handler = ClientHandler("clients", "127.0.0.1", 0, server.queue)
-    with serving(server, handler):
-        sock = connect(handler.port, receive_bytes=4 * KIB)
+    with serving(server, handler), connect(handler.port, receive_bytes=4 * KIB) as sock:
         sock.sendall(wire(*(Ask(number, 50_000) for number in range(10)), Leave()))
         server.wait_until(lambda: any(peer.dismissed for peer in server.peers))
         sock.sendall(wire(Ask()) * 1000)
@@ -494,13 +488,11 @@ def test_3_what_was_sent_before_a_half_close_is_answered() -> None:
     server = Server()
     server.note_seconds = 0.01
     handler = ClientHandler("clients", "127.0.0.1", 0, server.queue)
-    with serving(server, handler):
-        sock = connect(handler.port)
+    with serving(server, handler), connect(handler.port) as sock:
         sock.sendall(wire(*[Note()] * 10, *map(Ask, range(5))))
         sock.shutdown(socket.SHUT_WR)
         assert [one.number for one in read_all(sock)] == list(range(5))
         assert server.end_of(sock.getsockname()).reason is DisconnectReason.CLOSED_BY_PEER
-        sock.close()
 
 
 # --- 4: what one peer does wrong costs that peer alone -----------------------------------------------
@@ -522,17 +514,16 @@ BAD_INPUT = {
 @contextlib.contextmanager
 def nobody_else_notices(server: Server, *handlers: ConnectionHandler) -> Iterator[None]:
     """Two more clients of each handler, one of them there before, are served as if nothing happened in the block."""
-    before = [client_of(handler) for handler in handlers]
-    for client in before:
-        seconds_to_answer(client)
-    ended = len(server.ends)
-    yield
-    after = [client_of(handler) for handler in handlers]
-    for client in before + after:
-        seconds_to_answer(client)
-    assert len(server.ends) == ended + 1
-    for client in before + after:
-        client.close()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(client_of(handler)) for handler in handlers]
+        for client in clients:
+            seconds_to_answer(client)
+        ended = len(server.ends)
+        yield
+        clients += [stack.enter_context(client_of(handler)) for handler in handlers]
+        for client in clients:
+            seconds_to_answer(client)
+        assert len(server.ends) == ended + 1
 
 
 @pytest.mark.parametrize("bad", BAD_INPUT)
@@ -542,11 +533,10 @@ def test_4_bad_input_costs_that_peer_alone(bad: str) -> None:
     clients = ClientHandler("clients", "127.0.0.1", 0, server.queue)
     staff = StaffHandler("staff", "127.0.0.1", 0, server.queue)
     with serving(server, clients, staff), nobody_else_notices(server, clients, staff):
-        sock = connect(clients.port)
-        address = sock.getsockname()
-        sock.sendall(wire(Ask(7)) + BAD_INPUT[bad] + wire(Ask(8)))
-        answer, refused = read_all(sock)
-        sock.close()
+        with connect(clients.port) as sock:
+            address = sock.getsockname()
+            sock.sendall(wire(Ask(7)) + BAD_INPUT[bad] + wire(Ask(8)))
+            answer, refused = read_all(sock)
         assert answer == Answer(7)
         assert refused.code == "protocol_error"
         end = server.end_of(address)
@@ -569,11 +559,10 @@ def test_4_an_exception_in_a_handler_costs_that_peer_alone(way: str, caplog: pyt
     server = Server()
     handler = ClientHandler("clients", "127.0.0.1", 0, server.queue)
     with serving(server, handler), nobody_else_notices(server, handler):
-        sock = connect(handler.port)
-        address = sock.getsockname()
-        sock.sendall(wire(Ask(7), Break(way), Ask(8)))
-        answer, refused = read_all(sock)
-        sock.close()
+        with connect(handler.port) as sock:
+            address = sock.getsockname()
+            sock.sendall(wire(Ask(7), Break(way), Ask(8)))
+            answer, refused = read_all(sock)
         assert answer == Answer(7)
         assert refused.code == "internal_error"
         assert server.end_of(address).reason is DisconnectReason.INTERNAL_ERROR
@@ -817,8 +806,8 @@ def test_5_connections_are_bounded(limits: Limits, reason: RefusalReason, caplog
     caplog.set_level("INFO")
     server = Server()
     handler = GuestHandler("guests", "127.0.0.1", 0, server.queue, limits=limits)
-    with serving(server, handler):
-        guests = [client_of(handler) for _ in range(5)]
+    with serving(server, handler), contextlib.ExitStack() as stack:
+        guests = [stack.enter_context(client_of(handler)) for _ in range(5)]
         for guest in guests:
             seconds_to_answer(guest)
         for _ in range(100):
@@ -838,10 +827,9 @@ def test_5_connections_are_bounded(limits: Limits, reason: RefusalReason, caplog
             address = guests[0].sock.getsockname()
             guests.pop(0).close()
             server.end_of(address)
-        guests.append(client_of(handler))
+        guests.append(stack.enter_context(client_of(handler)))
         for guest in guests:
             seconds_to_answer(guest)
-            guest.close()
 
 
 class LateServer(Server):
@@ -881,6 +869,24 @@ def test_5_the_linger_of_a_peer_that_never_closes_is_bounded(reads: bool) -> Non
             assert read_all(sock) == [Answer(0, "x" * 512 * KIB), Farewell()]
         assert server.end_of(sock.getsockname()).reason is DisconnectReason.CLOSED_BY_US
         assert 0.4 <= time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads but does not close", "does not read"])
+def test_5_an_abort_ends_a_linger_at_once(reads: bool) -> None:
+    """Whoever has no more patience need not wait for the bound; what was the reason stays the reason."""
+    server = Server()
+    handler = ClientHandler("clients", "127.0.0.1", 0, server.queue, limits=Limits(linger_seconds=60))
+    with serving(server, handler), connect(handler.port, receive_bytes=4 * KIB) as sock:
+        sock.sendall(wire(Ask(0, 512 * KIB), Leave()))
+        server.wait_until(lambda: any(peer.dismissed for peer in server.peers))
+        if reads:
+            read_all(sock)
+        (peer,) = server.peers
+        began = time.monotonic()
+        peer.abort("no more patience")
+        end = server.end_of(sock.getsockname())
+        assert (end.reason, end.detail) == (DisconnectReason.CLOSED_BY_US, "asked to")
+        assert time.monotonic() - began < PROMPT_SECONDS
 
 
 def test_5_the_memory_of_a_flood_does_not_grow() -> None:
