@@ -31,6 +31,9 @@ Instances = tuple[ConnectionReader, ConnectionWriter, Peer]
 
 CHECKS_BETWEEN_PAUSES = 500
 
+FORCED_CLOSE_SECONDS = 2.0
+"""For a connection that was told to end at once: it has nothing to wait for."""
+
 
 class MessageQueue(Protocol):
     """What a handler needs of its queue: `IncomingQueue`, `gevent.queue.Queue`, or anything with `put`."""
@@ -136,7 +139,8 @@ class ConnectionHandler(ABC):
         self.wait_closed(self.limits.drain_seconds if seconds is None else seconds)
         for task in (self._run, self._deadlines):
             if task is not None and task is not gevent.getcurrent():
-                task.kill()
+                with tasks.wait_at_most(FORCED_CLOSE_SECONDS):
+                    task.kill()
         self._run = self._deadlines = None
 
     def disconnect_all(self, politely: bool = True) -> None:
@@ -145,11 +149,17 @@ class ConnectionHandler(ABC):
             connection.end(DisconnectReason.SHUTTING_DOWN, politely=politely)
 
     def wait_closed(self, seconds: float) -> None:
-        """Wait until no connection is open; those that are after `seconds` are closed at once."""
+        """Wait until no connection is open; those that are after `seconds` are closed at once.
+
+        A connection whose reader or writer catches even what is to end its task (a bare `except`) is left behind.
+        """
         with tasks.wait_at_most(seconds):
             self._wait_until_closed()
         self.disconnect_all(politely=False)
-        self._wait_until_closed()
+        with tasks.wait_at_most(FORCED_CLOSE_SECONDS):
+            self._wait_until_closed()
+        for connection in self._connections:
+            logger.error("%s: does not end; does its reader or writer catch every exception?", connection.peer.name)
 
     def _wait_until_closed(self) -> None:
         while self._connections:

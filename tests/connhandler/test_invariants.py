@@ -1051,6 +1051,38 @@ def test_8_work_that_does_not_end_does_not_keep_the_program() -> None:
         assert program.seconds_to_exit() < 5
 
 
+class StubbornReader(ClientReader):
+    """Catches everything, even what is to end its task, until it `lets_go`."""
+
+    lets_go = False
+
+    def receive(self) -> bytes:
+        while True:
+            try:
+                return super().receive()
+            except BaseException:
+                if self.lets_go:
+                    raise
+
+
+class StubbornHandler(ClientHandler):
+    def create_connection_instances(self, sock: Any, address: Any) -> Instances:
+        return StubbornReader(sock), JsonServerMessageWriter(sock), ClientPeer()
+
+
+def test_8_a_reader_that_does_not_let_go_does_not_keep_the_handler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    handler = StubbornHandler("clients", "127.0.0.1", 0, server.queue)
+    with serving(server, handler), client_of(handler) as client:
+        seconds_to_answer(client)
+        with gevent.Timeout(PATIENCE_SECONDS, AssertionError("the handler does not stop")):
+            handler.stop(0)
+        assert any("clients[1]: does not end" in record.getMessage() for record in caplog.records)
+        monkeypatch.setattr(StubbornReader, "lets_go", True)
+
+
 def test_8_a_second_signal_ends_it_at_once() -> None:
     """Somebody who presses Ctrl-C twice does not want to wait for a peer that does not read."""
     settings = Settings(limits=Limits(drain_seconds=60, linger_seconds=60))
