@@ -6,7 +6,8 @@
 1. A handler accepts or makes a socket and calls `run_connection` in a task of its own: the one task that an
    idle connection costs.
 2. With an `ssl_context`, the TLS handshake comes first, here and not in the accept loop.
-3. The handler's `create_connection_instances` makes the reader, the writer and the peer. Once.
+3. The handler's `create_connection_instances` makes the reader, the writer and the peer. Once. A protocol with an
+   opening handshake of its own has it now (`ConnectionReader.open`); a connection that fails here is never announced.
 4. `PeerConnected` goes into the incoming queue: the first message of this connection.
 5. Each whole message is received, decoded, given its `peer`, and put. The queue takes so many of one
    connection and no more: then this task waits, the socket fills, and TCP slows the far end down.
@@ -14,6 +15,9 @@
    the central task asked for it. The first way to come is the reason.
 7. What was said to the far end before that still goes out, within `Limits.linger_seconds`.
 8. The socket is closed, and `PeerDisconnected` goes into the queue: the last message, with the reason.
+
+A reader that finds that the far end wants to speak another protocol from here on raises `ProtocolSwitch`: then the
+socket stays open in step 8, and another handler lives a new connection on it from step 3.
 
 Invariants that live here (each has a test of this name in `tests/connhandler/test_invariants.py`):
 
@@ -51,24 +55,46 @@ logger = logging.getLogger(__name__)
 Address = Any
 """What `socket.accept` returns as the far end's address: `(host, port)` for IPv4."""
 
-QUIET_REASONS = {DisconnectReason.CLOSED_BY_PEER, DisconnectReason.CLOSED_BY_US, DisconnectReason.SHUTTING_DOWN}
+QUIET_REASONS = {
+    DisconnectReason.CLOSED_BY_PEER,
+    DisconnectReason.CLOSED_BY_US,
+    DisconnectReason.SHUTTING_DOWN,
+    DisconnectReason.SWITCHED_PROTOCOLS,
+}
 
 
-def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address) -> None:
+class ProtocolSwitch(Exception):
+    """Raised by `ConnectionReader.receive`: from here on, the far end speaks another protocol on this socket.
+
+    Args:
+        successor: the handler of that protocol. It need not listen itself.
+        received: what was read of it already.
+    """
+
+    def __init__(self, successor: "ConnectionHandler", received: bytes) -> None:
+        super().__init__(f"goes on as a connection of {successor.task_name}")
+        self.successor = successor
+        self.received = received
+
+
+def run_connection(
+    handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address, received: bytes | None = None
+) -> None:
     """Live one connection from its socket to its `PeerDisconnected`. Runs in a task of its own.
 
     Args:
         handler: whose connection it is.
         sock: connected; closed when this returns.
         address: of the far end.
+        received: None for a new socket; what was read of this protocol already, for one that has switched to it.
 
     Raises:
         TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
     """
     try:
-        if handler.ssl_context is not None:
+        if handler.ssl_context is not None and received is None:
             sock = handler.shake_hands(sock, address)
-        connection = Connection(handler, sock, handler.create_instances(sock, address))
+        connection = Connection(handler, sock, handler.create_instances(sock, address), received or b"")
     except BaseException:
         close_now(sock)
         raise
@@ -80,9 +106,12 @@ def run_connection(handler: "ConnectionHandler", sock: gevent.socket.socket, add
         connection.finish(handler.limits.linger_seconds)
     finally:
         connection.outbox.close()
-        close_now(sock, reset=not connection.politely)
+        if connection.switch is None:
+            close_now(sock, reset=not connection.politely)
         peer._connection = None
         handler.closed(connection)
+    if connection.switch is not None:
+        run_connection(connection.switch.successor, sock, address, connection.switch.received)
 
 
 class ConnectionReader(ABC):
@@ -95,10 +124,20 @@ class ConnectionReader(ABC):
         limits: the handler's bounds; set before the first `receive`.
         begun_at: `time.monotonic()` of the first byte of a message that is not whole yet, else None. A reader
             that keeps it up to date has `Limits.message_seconds` enforced.
+        already_received: bytes of the stream that were read before there was this reader; to be taken before those of
+            the socket. Set before `open`.
+        close_code: what the far end gave as the reason for its close, if the protocol has such codes. The reader keeps
+            it up to date, and `PeerDisconnected` carries it.
+        reply: queues bytes of the stream, in order with what is sent: for answers that the protocol asks for and the
+            central task need not know of. Bounded like all output. Set before `open`, where the writer is a
+            `StreamConnectionWriter`.
     """
 
     limits: Limits = Limits()
     begun_at: float | None = None
+    already_received: bytes = b""
+    close_code: int | None = None
+    reply: Callable[[bytes], None]
 
     def __init__(self, sock: gevent.socket.socket) -> None:
         self.sock = sock
@@ -110,6 +149,17 @@ class ConnectionReader(ABC):
             # Whoever overrides `receive` of a ready-made reader means it to be used.
             cls.receive_burst = ConnectionReader.receive_burst  # type: ignore[method-assign]
 
+    def open(self) -> None:
+        """Do the protocol's opening handshake, if it has one, within `Limits.handshake_seconds`.
+
+        Called once, before `PeerConnected`. If it raises, the peer is never announced; what it gave to `reply` before
+        still goes out.
+
+        Raises:
+            Exception: as `receive`.
+        """
+        return
+
     @abstractmethod
     def receive(self) -> bytes:
         """Wait for one whole message and return its bytes; `b""` means that the far end closed.
@@ -117,6 +167,7 @@ class ConnectionReader(ABC):
         Raises:
             ConnectionClosed: the far end closed; says whether in the middle of a message.
             ProtocolError: the far end broke the format.
+            ProtocolSwitch: the far end goes on in another protocol.
             OSError: the connection was lost.
         """
 
@@ -132,6 +183,8 @@ class ConnectionReader(ABC):
 
     def receive_burst(self) -> Sequence[bytes]:
         """Wait for at least one whole message and return all that are here. Ready-made readers override it.
+
+        None at all means that something was heard which is not for the central task: a sign of life.
 
         Raises:
             Exception: as `receive`.
@@ -305,6 +358,7 @@ class Connection:
         "_frame",
         "_lingering",
         "_reading",
+        "_switch",
         "deadlines",
         "detail",
         "ending",
@@ -317,6 +371,7 @@ class Connection:
         "reader",
         "sealed",
         "sock",
+        "switch",
         "task",
         "writer",
     )
@@ -326,16 +381,20 @@ class Connection:
         handler: "ConnectionHandler",
         sock: gevent.socket.socket,
         instances: tuple[ConnectionReader, ConnectionWriter, Peer],
+        received: bytes,
     ) -> None:
         self.handler = handler
         self.sock = sock
         self.reader, self.writer, self.peer = instances
         self.reader.limits = self.writer.limits = handler.limits
+        self.reader.already_received = received
         self.ending: DisconnectReason | None = None
         self.detail = ""
         self.exception: BaseException | None = None
         self.politely = True
         self.sealed = False
+        self.switch: ProtocolSwitch | None = None
+        self._switch: ProtocolSwitch | None = None
         self.task = gevent.getcurrent()
         self.intake = Intake(self.reader, self.peer, handler.incoming_queue, handler.limits)
         self.deadlines = Deadlines(self)
@@ -353,6 +412,8 @@ class Connection:
             self._sending_failed,
             self.reads_too_slowly,
         )
+        if self._frame is not None:
+            self.reader.reply = self.outbox.put
         self._lingering = False
         self._reading = False
         self._counted_as_not_logged_in = False
@@ -371,6 +432,7 @@ class Connection:
         """Receive, decode and put until the connection ends; return with `ending` set."""
         try:
             self._reading = True
+            self._open()
             self.intake.announce()
             while True:
                 burst = self.reader.receive_burst()
@@ -379,8 +441,10 @@ class Connection:
         except _Ended:
             pass
         except ConnectionClosed as error:
-            detail = str(error) if error.mid_message else ""
-            self._set_ending(DisconnectReason.CLOSED_BY_PEER, detail, None)
+            self._set_ending(DisconnectReason.CLOSED_BY_PEER, error.detail, None)
+        except ProtocolSwitch as switch:
+            self._switch = switch
+            self._set_ending(DisconnectReason.SWITCHED_PROTOCOLS, str(switch), None)
         except (ProtocolError, UnicodeDecodeError, msgspec.MsgspecError) as error:
             self._set_ending(DisconnectReason.PROTOCOL_ERROR, str(error), error)
         except OSError as error:
@@ -436,15 +500,34 @@ class Connection:
         if self.politely:
             self.intake.wait_until_taken(seconds)
         self.sealed = True
-        if self.ending is not DisconnectReason.CLOSED_BY_PEER:
+        if self.ending not in (DisconnectReason.CLOSED_BY_PEER, DisconnectReason.SWITCHED_PROTOCOLS):
             self._say_goodbye()
         if self.politely and self.outbox.drain(deadline - time.monotonic()):
-            self._linger(deadline - time.monotonic())
+            if self.ending is DisconnectReason.SWITCHED_PROTOCOLS:
+                self.switch = self._switch
+            else:
+                self._linger(deadline - time.monotonic())
 
     def disconnected(self) -> PeerDisconnected:
         """The connection's last message."""
         assert self.ending is not None
-        return PeerDisconnected(self.peer, self.ending, self.detail, self.exception)
+        return PeerDisconnected(self.peer, self.ending, self.detail, self.exception, self.reader.close_code)
+
+    def _open(self) -> None:
+        if type(self.reader).open is ConnectionReader.open:
+            return
+        seconds = self.handler.limits.handshake_seconds
+        timeout = gevent.Timeout.start_new(seconds)
+        try:
+            self.reader.open()
+        except gevent.Timeout as caught:
+            if caught is not timeout:
+                raise
+            self._set_ending(DisconnectReason.HANDSHAKE_TIMEOUT, f"handshake timeout after {seconds:g} s", None)
+            raise _Ended from None
+        finally:
+            timeout.close()
+        self.deadlines.heard()
 
     def _linger(self, seconds: float) -> None:
         try:

@@ -63,6 +63,8 @@ class Deadlines:
             connection.reads_too_slowly(connection.outbox.size)
         elif connection.intake.held:
             self._forgive(now)
+        elif not connection.intake.announced:
+            pass  # The opening handshake has a deadline of its own.
         elif _passed(reader.begun_at, limits.message_seconds, now):
             self._time_out(DisconnectReason.MESSAGE_TIMEOUT, limits.message_seconds)
         elif listens and not self._spoken and _passed(self._since, limits.first_message_seconds, now):
@@ -73,7 +75,7 @@ class Deadlines:
             pass  # A message that has begun has a deadline of its own.
         elif not self._beats and _passed(self.heard_at, limits.idle_seconds, now):
             self._time_out(DisconnectReason.IDLE_TIMEOUT, limits.idle_seconds)
-        elif listens:
+        elif self._handler.sends_heartbeats:
             self._beat(now)
 
     def _forgive(self, now: float) -> None:

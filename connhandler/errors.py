@@ -16,12 +16,14 @@ class DisconnectReason(enum.StrEnum):
     PROTOCOL_ERROR = "protocol error"
     INTERNAL_ERROR = "internal error"
     SLOW_READER = "slow reader"
+    HANDSHAKE_TIMEOUT = "handshake timeout"
     FIRST_MESSAGE_TIMEOUT = "first message timeout"
     MESSAGE_TIMEOUT = "message timeout"
     LOGIN_TIMEOUT = "login timeout"
     IDLE_TIMEOUT = "idle timeout"
     HEARTBEAT_TIMEOUT = "heartbeat timeout"
     SHUTTING_DOWN = "shutting down"
+    SWITCHED_PROTOCOLS = "switched protocols"
 
 
 class RefusalReason(enum.StrEnum):
@@ -43,11 +45,13 @@ class ConnectionClosed(EOFError):
 
     Attributes:
         mid_message: whether it did so in the middle of a message.
+        detail: what it said about that, if its protocol lets it say something.
     """
 
-    def __init__(self, mid_message: bool = False) -> None:
-        super().__init__("closed in the middle of a message" if mid_message else "closed")
+    def __init__(self, mid_message: bool = False, detail: str = "") -> None:
+        super().__init__(detail or ("closed in the middle of a message" if mid_message else "closed"))
         self.mid_message = mid_message
+        self.detail = str(self) if mid_message else detail
 
 
 class Busy(Exception):

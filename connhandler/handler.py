@@ -57,6 +57,8 @@ class ConnectionHandler(ABC):
     """
 
     listens: bool
+    sends_heartbeats: bool
+    """Whether this side asks for a sign of life when it has heard nothing for a while."""
 
     def __init__(
         self,

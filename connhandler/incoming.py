@@ -44,6 +44,7 @@ class IncomingConnectionHandler(ConnectionHandler):
     """
 
     listens = True
+    sends_heartbeats = True
 
     def __init__(
         self,

@@ -70,8 +70,9 @@ def agree_on_version(hello: Hello, spoken: tuple[int, ...], program: str) -> Wel
     )
 
 
-class JsonMessageReader(TcpMessageConnectionReader):
-    """Decodes each message as one of the classes of the union `message_type`, told apart by `"type"`."""
+class JsonDecoding:
+    """Makes `decode` of a reader: each message is one of the classes of the union `message_type`, told apart by
+    `"type"`."""
 
     message_type: ClassVar[Any]
     _decoder: ClassVar[msgspec.json.Decoder[Any]]
@@ -92,8 +93,8 @@ class JsonMessageReader(TcpMessageConnectionReader):
         return message
 
 
-class JsonMessageWriter(TcpMessageConnectionWriter):
-    """Encodes `Message` structs. For the side that connects; it ends without a word."""
+class JsonEncoding:
+    """Makes `encode` of a writer, for `Message` structs and whatever else `msgspec` knows."""
 
     _encoder: ClassVar[msgspec.json.Encoder] = msgspec.json.Encoder()
 
@@ -101,15 +102,29 @@ class JsonMessageWriter(TcpMessageConnectionWriter):
         return self._encoder.encode(message)
 
 
+def farewell(reason: DisconnectReason, detail: str) -> Message | None:
+    """What the side that listens says last, when it ends a connection; None when the central task has said it."""
+    if reason is DisconnectReason.CLOSED_BY_US:
+        return None
+    if reason is DisconnectReason.SHUTTING_DOWN:
+        return ShuttingDown(detail[:1024])
+    return Refused(code=reason.name.lower(), message=detail[:1024])
+
+
+class JsonMessageReader(JsonDecoding, TcpMessageConnectionReader):
+    """Decodes each message as one of the classes of the union `message_type`."""
+
+
+class JsonMessageWriter(JsonEncoding, TcpMessageConnectionWriter):
+    """Encodes `Message` structs. For the side that connects; it ends without a word."""
+
+
 class JsonServerMessageWriter(JsonMessageWriter):
     """For the side that listens: its heartbeats are `Ping`s, and it says why a connection ends."""
 
     def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
-        if reason is DisconnectReason.CLOSED_BY_US:
-            return None
-        if reason is DisconnectReason.SHUTTING_DOWN:
-            return self.encode(ShuttingDown(detail[:1024]))
-        return self.encode(Refused(code=reason.name.lower(), message=detail[:1024]))
+        message = farewell(reason, detail)
+        return None if message is None else self.encode(message)
 
     def encode_heartbeat(self) -> bytes:
         return self.encode(Ping())

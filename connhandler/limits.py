@@ -23,7 +23,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connect_seconds: float = 10.0
     """Outgoing only: name look-up and TCP connect together."""
     handshake_seconds: float = 5.0
-    """TLS handshake."""
+    """TLS handshake; and the protocol's own opening handshake, if it has one (`ConnectionReader.open`)."""
     first_message_seconds: float = 5.0
     """Incoming only: from connected until the first whole message. Turn it off for clients that may only listen."""
     message_seconds: float = 10.0
@@ -34,7 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Without a whole message received, where the protocol has no heartbeat. Turn it off for clients that may be
     silent."""
     heartbeat_seconds: float = 20.0
-    """Incoming only: nothing received, or nothing sent, until a heartbeat is sent; and between heartbeats."""
+    """Where this side sends heartbeats (`ConnectionHandler.sends_heartbeats`): nothing received, or nothing sent, until a heartbeat is sent; and between heartbeats."""
     missed_heartbeats: int = 2
     """After so many heartbeats in a row without a whole message received, the connection is dropped."""
 

@@ -55,9 +55,10 @@ class PeerDisconnected:
         reason: why it ended.
         detail: the reason in words, for a log line; may be empty.
         exception: what was raised, if something was.
+        code: the close code, in protocols that have one (WebSocket: RFC 6455, section 7.4).
     """
 
-    __slots__ = ("detail", "exception", "peer", "reason")
+    __slots__ = ("code", "detail", "exception", "peer", "reason")
 
     def __init__(
         self,
@@ -65,11 +66,13 @@ class PeerDisconnected:
         reason: DisconnectReason,
         detail: str = "",
         exception: BaseException | None = None,
+        code: int | None = None,
     ) -> None:
         self.peer = peer
         self.reason = reason
         self.detail = detail
         self.exception = exception
+        self.code = code
 
     def __repr__(self) -> str:
         return f"PeerDisconnected({self.peer}, {self.reason.value!r}, {self.detail!r})"

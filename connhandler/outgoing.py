@@ -38,6 +38,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
     """
 
     listens = False
+    sends_heartbeats = False
 
     def __init__(
         self,
