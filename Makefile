@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test slow lint format bench clean help
+.PHONY: run demo test tools slow conformance lint format bench clean help
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -15,10 +15,16 @@ run: $(VENV)/installed ## set up, then serve a whole stack until Ctrl-C
 demo: $(VENV)/installed ## set up, then let two scripted players play a match on free ports
 	@exec $(BIN)/python -m examples.stack demo
 
-test: lint ## set up, then lint and run every test
+test: lint tools ## set up, then lint and run every test
 	timeout -s KILL 1500 $(BIN)/python -m pytest -m "not slow"
 
-slow: $(VENV)/installed-dev ## the slow batteries
+tools:
+	@tests/tools.sh
+
+conformance: $(VENV)/installed-dev ## the Autobahn test suite against our WebSocket server and client
+	$(BIN)/python -m tests.conformance.autobahn
+
+slow: $(VENV)/installed-dev tools ## the slow batteries
 	timeout -s KILL 3600 $(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/installed-dev ## ruff and mypy --strict
@@ -44,7 +50,7 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "Installing what it needs into $(VENV) (once) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[login-server,launcher,game-server,turn-server]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
