@@ -1,24 +1,45 @@
 """Tickets: what lets a player into one game server, once, for a minute.
 
-A ticket is a JWT (RFC 7519) signed with Ed25519 (`alg` EdDSA, RFC 8037). The login server issues it; a game
-server checks it with the public key alone, so that it needs no connection to the login server to let players in.
-Of the standard's freedom nothing is used: one algorithm, one `typ`, every claim required, the compact form
-in its one canonical spelling. This module opens no connection and reads no clock; the time is an argument.
+A ticket is a JWT (RFC 7519). The login server issues it, signed with Ed25519 (`alg` EdDSA, RFC 8037); a game server
+checks it with the public key alone, so that it needs no connection to the login server to let players in. There are
+two checkers: `TicketChecker` stands in front of a game server that the login server knows, and takes the login server's
+tickets alone; `GameTokenChecker` stands in front of one that runs alone, and takes the tokens of any issuer of JWTs.
+
+Of the standard's freedom as little as possible is used (RFC 8725): the key says which algorithm it is, never the
+token; the signature is checked before anything is parsed that it covers; every claim is required and of one type; what
+can be spelled in several ways is taken in its canonical spelling alone. This module opens no connection and reads no
+clock; the time is an argument.
 """
 
-import os
+import base64
+import json
 import re
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from msgspec import Struct
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from msgspec import Meta, Struct
 
-ALGORITHM = "EdDSA"
+from login_server.keys import ensure_key_pair, generate_key_pair, load_private_key, load_public_key, public_pem
+
+__all__ = [
+    "ANY_GAME",
+    "MAX_TICKET_LENGTH",
+    "GameTokenChecker",
+    "Ticket",
+    "TicketChecker",
+    "TicketError",
+    "TicketIssuer",
+    "ensure_key_pair",
+    "generate_key_pair",
+]
+
 TYPE = "ticket+jwt"
 """The header's `typ` (RFC 8725 section 3.11): no other JWT signed with the same key passes for a ticket."""
 
@@ -26,10 +47,13 @@ ANY_GAME = "*"
 """The `game_id` of a ticket to a server, without a match."""
 
 MAX_TICKET_LENGTH = 4096
-_CLAIMS = ("iss", "sub", "aud", "iat", "exp", "jti", "ply")
-# An Ed25519 signature has 64 bytes: 86 characters, the last of which carries two bits and four zeros.
-# Requiring the zeros leaves each ticket exactly one spelling.
-_COMPACT_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
+_COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+Name = Annotated[str, Meta(min_length=1)]
+# Up to here a float counts whole seconds.
+Time = Annotated[float, Meta(ge=0, le=2**53)]
+
+T = TypeVar("T")
 
 
 class TicketError(Exception):
@@ -69,10 +93,10 @@ class TicketIssuer:
     """
 
     def __init__(self, private_key_pem: str, issuer: str, life_seconds: float = 60) -> None:
-        self._key = _private_key(private_key_pem)
+        self._key = load_private_key(private_key_pem)
         self.issuer = issuer
         self.life_seconds = life_seconds
-        self.public_key_pem = _public_pem(self._key.public_key())
+        self.public_key_pem = public_pem(self._key.public_key())
 
     def issue(
         self, player: str, server_id: str, game_id: str, players: Sequence[str], now: float, ticket_id: str
@@ -100,11 +124,104 @@ class TicketIssuer:
             "jti": ticket_id,
             "ply": list(players),
         }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"typ": TYPE}), expires_at
+        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"typ": TYPE}), expires_at
 
 
-class TicketChecker:
-    """Checks the tickets to one game server, each once.
+class _Claims(Struct):
+    """What every token must say, whoever issued it; `nbf` alone may be missing (RFC 7519 section 4.1.5)."""
+
+    iss: str
+    sub: Name
+    aud: Name | list[Name]
+    iat: Time
+    exp: Time
+    jti: Name
+    ply: list[Name]
+    nbf: Time = 0
+
+
+class _Checker:
+    """What the checkers share: a token's form, signature, claims and times, and that it is taken once.
+
+    Attributes:
+        used: when each ticket that was taken expires, by its id; forgotten once it has. Seed it after a
+            restart, so that the tickets taken before are not taken again.
+    """
+
+    def __init__(self, key: Ed25519PublicKey | RSAPublicKey, issuer: str, leeway_seconds: float) -> None:
+        self._key = key
+        self.issuer = issuer
+        self.leeway_seconds = leeway_seconds
+        self.used: dict[str, float] = {}
+        self._purge_at = 0.0
+
+    def _genuine_claims(self, text: str, types: Sequence[str]) -> _Claims:
+        """The claims of a token that the issuer has signed and whose `typ` is one of these; without one it is `JWT`.
+
+        The signature comes first: what a forged token claims to be is never looked at.
+
+        Raises:
+            TicketError: it is not genuine, or not all there.
+        """
+        parts = _COMPACT_FORM.fullmatch(text) if len(text) <= MAX_TICKET_LENGTH else None
+        if parts is None:
+            raise TicketError("ticket_malformed", "this is no ticket")
+        header_part, claims_part, signature = (_decode_part(part) for part in parts.groups())
+        signed = text[: parts.end(2)].encode()
+        try:
+            if isinstance(self._key, RSAPublicKey):
+                algorithm = "RS256"
+                self._key.verify(signature, signed, PKCS1v15(), SHA256())
+            else:
+                algorithm = "EdDSA"
+                self._key.verify(signature, signed)
+        except InvalidSignature as error:
+            raise TicketError("ticket_forged", "this ticket was not signed by the one who issues tickets") from error
+        header = _decode_json(header_part, dict[str, Any])
+        if header.get("alg") != algorithm:
+            raise TicketError("ticket_forged", "this ticket was signed in another way than it says")
+        # RFC 7515 section 4.1.11: what is critical and not understood must be refused; nothing is understood here.
+        # Keys that a token brings along (`jwk`, `jku`, `x5c`, `x5u`) or names (`kid`) are never looked at.
+        if "crit" in header or "b64" in header:
+            raise TicketError("ticket_malformed", "this ticket asks for an extension")
+        if header.get("typ", "JWT") not in types:
+            raise TicketError("ticket_malformed", "this token is not a ticket")
+        claims = _decode_json(claims_part, _Claims)
+        if claims.iss != self.issuer:
+            raise TicketError("ticket_forged", "this ticket was issued by somebody else")
+        if claims.sub not in claims.ply:
+            raise TicketError("ticket_malformed", "this ticket's player is not among its players")
+        return claims
+
+    def _take(self, claims: _Claims, game_id: str, now: float) -> Ticket:
+        """Take a token now: afterwards it is used.
+
+        Raises:
+            TicketError: this is not its time, or it was used before.
+        """
+        if now < max(claims.iat, claims.nbf) - self.leeway_seconds:
+            raise TicketError("ticket_expired", "this ticket is from the future: the clocks differ")
+        if now >= claims.exp + self.leeway_seconds:
+            raise TicketError("ticket_expired", "this ticket has expired")
+        self._purge(now)
+        if claims.jti in self.used:
+            raise TicketError("ticket_reused", "this ticket has been used already")
+        self.used[claims.jti] = claims.exp
+        return Ticket(claims.sub, game_id, claims.ply, claims.jti, claims.exp)
+
+    def _purge(self, now: float) -> None:
+        if now < self._purge_at:
+            return
+        self._purge_at = now + 30
+        self.used = {
+            ticket_id: expires_at
+            for ticket_id, expires_at in self.used.items()
+            if now < expires_at + self.leeway_seconds
+        }
+
+
+class TicketChecker(_Checker):
+    """Checks the login server's tickets to one game server, each once.
 
     Args:
         public_key_pem: the login server's public key.
@@ -121,17 +238,14 @@ class TicketChecker:
     """
 
     def __init__(self, public_key_pem: str, issuer: str, server_id: str, leeway_seconds: float = 2) -> None:
-        self._key = _public_key(public_key_pem)
-        self.issuer = issuer
+        key = load_public_key(public_key_pem)
+        if not isinstance(key, Ed25519PublicKey):
+            raise ValueError("the public key is not an Ed25519 key")
+        super().__init__(key, issuer, leeway_seconds)
         self.server_id = server_id
-        self.leeway_seconds = leeway_seconds
-        self.used: dict[str, float] = {}
-        self._purge_at = 0.0
 
     def check(self, text: str, now: float) -> Ticket:
         """Take a ticket: afterwards it is used.
-
-        The signature comes first: what a forged ticket claims to be is never looked at.
 
         Args:
             text: the ticket.
@@ -140,144 +254,90 @@ class TicketChecker:
         Raises:
             TicketError: it is not good here and now, and why.
         """
-        claims = self._genuine_claims(text)
-        ticket = _ticket(claims, self.server_id)
-        if now < claims["iat"] - self.leeway_seconds:
-            raise TicketError("ticket_expired", "this ticket is from the future: the clocks differ")
-        if now >= ticket.expires_at + self.leeway_seconds:
-            raise TicketError("ticket_expired", "this ticket has expired")
-        self._purge(now)
-        if ticket.ticket_id in self.used:
-            raise TicketError("ticket_reused", "this ticket has been used already")
-        self.used[ticket.ticket_id] = ticket.expires_at
-        return ticket
-
-    def _genuine_claims(self, text: str) -> dict[str, Any]:
-        if len(text) > MAX_TICKET_LENGTH or not _COMPACT_FORM.fullmatch(text):
-            raise TicketError("ticket_malformed", "this is no ticket")
-        try:
-            token = jwt.decode_complete(
-                text,
-                self._key,
-                algorithms=[ALGORITHM],
-                issuer=self.issuer,
-                # Times and audience are checked here: by the time given, and by the order of the audience.
-                options={
-                    "require": list(_CLAIMS),
-                    "verify_exp": False,
-                    "verify_iat": False,
-                    "verify_nbf": False,
-                    "verify_aud": False,
-                },
-            )
-        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError, jwt.InvalidIssuerError) as error:
-            raise TicketError("ticket_forged", "this ticket was not issued by the login server") from error
-        except jwt.InvalidTokenError as error:
-            raise TicketError("ticket_malformed", f"this is no ticket: {error}") from error
-        if token["header"].get("typ") != TYPE:
-            raise TicketError("ticket_malformed", "this token is not a ticket")
-        claims: dict[str, Any] = token["payload"]
-        return claims
-
-    def _purge(self, now: float) -> None:
-        if now < self._purge_at:
-            return
-        self._purge_at = now + 30
-        self.used = {
-            ticket_id: expires_at
-            for ticket_id, expires_at in self.used.items()
-            if now < expires_at + self.leeway_seconds
-        }
+        claims = self._genuine_claims(text, (TYPE,))
+        match claims.aud:
+            case [server_id, game_id]:
+                pass
+            case _:
+                raise TicketError("ticket_malformed", "this ticket is not for one game on one server")
+        if server_id != self.server_id:
+            raise TicketError("ticket_wrong_server", f"this ticket is for {server_id}, not for {self.server_id}")
+        return self._take(claims, game_id, now)
 
 
-def _ticket(claims: dict[str, Any], server_id: str) -> Ticket:
-    match claims:
-        case {
-            "sub": str(player),
-            "aud": [str(audience), str(game_id)],
-            "iat": int() | float(),
-            "exp": int() | float() as expires_at,
-            "jti": str(ticket_id),
-            "ply": [*players],
-        } if all(isinstance(name, str) for name in players) and player in players:
-            pass
-        case _:
-            raise TicketError("ticket_malformed", "this ticket's claims are not those of a ticket")
-    if audience != server_id:
-        raise TicketError("ticket_wrong_server", f"this ticket is for {audience}, not for {server_id}")
-    return Ticket(player, game_id, players, ticket_id, expires_at)
+class GameTokenChecker(_Checker):
+    """Checks the tokens to the games of a game server that runs alone, each once.
 
+    Their issuer may be any that signs with RS256 or EdDSA, the login server among them.
 
-# --- keys -------------------------------------------------------------------------------------------
+    Args:
+        public_key_pem: the issuer's public key: RSA of at least 2048 bits, or Ed25519.
+        issuer: the only `iss` that is taken.
+        leeway_seconds: how far this machine's clock and the issuer's may differ.
 
-
-def generate_key_pair() -> tuple[str, str]:
-    """A new private key and its public key, both PEM."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private.decode(), _public_pem(key.public_key())
-
-
-def ensure_key_pair(private_path: Path, public_path: Path) -> bool:
-    """Create the key files that are missing: the private key with mode 0600, the public one beside it.
-
-    Returns:
-        Whether a new key pair was made.
+    Attributes:
+        used: when each token that was taken expires, by its id; forgotten once it has. Seed it after a
+            restart, so that the tokens taken before are not taken again.
 
     Raises:
-        OSError: a file cannot be read or written.
-        ValueError: the private key that is there is no Ed25519 key.
+        ValueError: the key is none of these.
     """
-    created = False
-    if not private_path.exists():
-        private_pem, _ = generate_key_pair()
-        created = _create_file(private_path, private_pem, 0o600)
-    public_pem = _public_pem(_private_key(private_path.read_text()).public_key())
-    if not public_path.exists() or public_path.read_text() != public_pem:
-        public_path.parent.mkdir(parents=True, exist_ok=True)
-        public_path.write_text(public_pem)
-    return created
+
+    def __init__(self, public_key_pem: str, issuer: str, leeway_seconds: float = 30) -> None:
+        super().__init__(load_public_key(public_key_pem), issuer, leeway_seconds)
+
+    def check(self, text: str, game_id: str, now: float) -> Ticket:
+        """Take a token: afterwards it is used.
+
+        Args:
+            text: the token.
+            game_id: the game that the player asks for. The token's `aud` must be it, or be a list that it is in.
+            now: Unix time.
+
+        Raises:
+            TicketError: it is not good here and now, and why.
+        """
+        claims = self._genuine_claims(text, (TYPE, "JWT"))
+        if game_id not in ([claims.aud] if isinstance(claims.aud, str) else claims.aud):
+            raise TicketError("ticket_wrong_server", "this ticket is for another game")
+        return self._take(claims, game_id, now)
 
 
-def _create_file(path: Path, text: str, mode: int) -> bool:
-    """Create a file whole or not at all; False when somebody else did so at the same moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+# --- strict reading ---------------------------------------------------------------------------------
+
+
+def _decode_part(part: str) -> bytes:
+    """The bytes of a part of the compact form, in the one spelling that these bytes have: no bit left over.
+
+    Raises:
+        TicketError: it is spelled in another way.
+    """
+    if len(part) % 4 != 1:
+        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() == part:
+            return decoded
+    raise TicketError("ticket_malformed", "this is no ticket")
+
+
+def _decode_json(data: bytes, wanted: type[T]) -> T:
+    """What this JSON says. Standard JSON alone: no `NaN`, no half of a character (`"\\ud800"`), no name twice.
+
+    Raises:
+        TicketError: it is none, or says something else than what is wanted.
+    """
     try:
-        with os.fdopen(descriptor, "w") as file:
-            os.fchmod(descriptor, mode)
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        Path(path).hardlink_to(temporary)
-    except FileExistsError:
-        return False
-    finally:
-        Path(temporary).unlink()
-    return True
+        # msgspec keeps the last of two members of one name, without a word, and skips what it does not know.
+        json.loads(data.decode(), object_pairs_hook=_unambiguous)
+        return msgspec.json.decode(data, type=wanted)
+    except (ValueError, RecursionError) as error:
+        raise TicketError("ticket_malformed", f"this is no ticket: {error}") from error
 
 
-def _private_key(pem: str) -> Ed25519PrivateKey:
-    try:
-        key = serialization.load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
-        raise ValueError(f"not a private key: {error}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("the private key is not an Ed25519 key")
-    return key
+def _unambiguous(members: list[tuple[str, Any]]) -> None:
+    """Of two members of one name, another program might believe the other (RFC 8725 section 2.6).
 
-
-def _public_key(pem: str) -> Ed25519PublicKey:
-    try:
-        key = serialization.load_pem_public_key(pem.encode())
-    except ValueError as error:
-        raise ValueError(f"not a public key: {error}") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the public key is not an Ed25519 key")
-    return key
-
-
-def _public_pem(key: Ed25519PublicKey) -> str:
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    Raises:
+        ValueError: there are two.
+    """
+    if len({name for name, _ in members}) != len(members):
+        raise ValueError("a name is there twice")
