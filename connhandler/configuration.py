@@ -10,9 +10,9 @@
 A field is, in this order of precedence, its default, the TOML key `player_port`, the environment variable
 `LOGIN_SERVER_PLAYER_PORT` and the flag `--player-port`. It may be a `str`, `int`, `float`, `bool`,
 `pathlib.Path`, `list[str]` (in text separated by commas; its flag may be repeated) or a `Literal` of texts,
-with `Meta` bounds. A wrong value ends the program with exit status 2 and one sentence that says where it
-stands and what was expected. A value that is given for a field whose `Meta` has `extra={"secret": True}` is never
-printed; its default, which everybody can read in the code, is.
+with `Meta` bounds; one whose `Meta` has `extra={"short": "-p"}` has that flag too. A wrong value ends the program with
+exit status 2 and one sentence that says where it stands and what was expected. A value that is given for a field whose
+`Meta` has `extra={"secret": True}` is never printed; its default, which everybody can read in the code, is.
 
 Programs with commands look at the first word by themselves (`require_command`), and tell a command's words apart
 from the options among them with `split_arguments`.
@@ -129,7 +129,8 @@ def split_arguments(struct_type: type[msgspec.Struct], argv: Sequence[str]) -> t
         The words, and the options with their values.
     """
     fields = _fields_of(struct_type, "").values()
-    with_value = {"--config", *(field.flag for field in fields if not isinstance(field.type, inspect.BoolType))}
+    valued = [field for field in fields if not isinstance(field.type, inspect.BoolType)]
+    with_value = {"--config", *(flag for field in valued for flag in field.flags)}
     words: list[str] = []
     options: list[str] = []
     arguments = iter(argv)
@@ -172,7 +173,9 @@ class _Field:
         metadata = kind if isinstance(kind, inspect.Metadata) else inspect.Metadata(kind)
         self.type = metadata.type
         self.description = str((metadata.extra_json_schema or {}).get("description", ""))
-        self.secret = bool((metadata.extra or {}).get("secret"))
+        extra = metadata.extra or {}
+        self.secret = bool(extra.get("secret"))
+        self.flags = [*filter(None, [extra.get("short")]), self.flag]
         if not _is_supported(self.type):
             raise TypeError(f"{name}: a setting cannot be of type {hint!r}")
 
@@ -320,7 +323,7 @@ def _argument_parser(
     parser.add_argument("--config", metavar="FILE", help=f"TOML file with settings (or {prefix}CONFIG)")
     for field in fields.values():
         text = f"{field.description} (default: {field.default_text})".strip().replace("%", "%%")
-        parser.add_argument(field.flag, dest=field.name, help=text, **_flag_form(field))
+        parser.add_argument(*field.flags, dest=field.name, help=text, **_flag_form(field))
     return parser
 
 

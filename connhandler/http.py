@@ -8,34 +8,40 @@
 
     # in the central task, with the row (PagePeer, HttpRequest): self.page_requested
     def page_requested(self, peer: PagePeer, request: HttpRequest) -> None:
-        peer.send(HttpResponse(body=b"hello"))
+        peer.send(HttpResponse.text("hello"))
 
 Each request is answered exactly once, now or later. The next one of the same connection is received when that is
-done, so that pipelined requests are answered in order. GET and HEAD are served; a HEAD is answered like a GET, and
-the body stays here. A handler that raises `HttpError(404, "no such page")` answers with that and closes.
+done, so that pipelined requests are answered in order. GET and HEAD are served, or whatever `methods` says; a HEAD is
+answered like a GET, and the body stays here. A handler that raises `HttpError(404, "no such page")` answers with that
+and closes the connection; an `HttpResponse` of any status leaves it open. A client that expects `100 Continue` before
+it sends a body hears it, unless the request is refused at once.
 
 How long a request may take to arrive is bounded by `Limits.first_message_seconds` and `message_seconds` (408), how
-long the central task may take to answer it, and the pause between two requests, by `idle_seconds`. The parser with
-its own bounds is `connhandler.framing.http`. Needs the extra `http`.
+long the central task may take to answer it (503), and the pause between two requests, by `idle_seconds`. The parser
+with its own bounds is `connhandler.framing.http`. Needs the extra `http`.
+
+With `upgrades={"/players": handler}`, a client that asks for WebSocket on that path leaves HTTP: its connection goes on
+as one of that handler (any incoming one, which does not listen itself), beginning with the bytes of that request. Such
+handlers belong to this one: whoever stops it, or ends its connections, does the same to theirs.
 """
 
 import time
-from collections import deque
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import gevent
 import gevent.socket
-import msgspec
-from gevent.event import Event
+import gevent.ssl
 
-from connhandler.connection import Address, ConnectionReader, Peer, StreamConnectionWriter
+from connhandler.connection import Address, ConnectionReader, Peer, ProtocolSwitch, StreamConnectionWriter
 from connhandler.errors import ConnectionClosed, DisconnectReason, ProtocolError, RefusalReason
-from connhandler.framing.http import RequestParser, encode_response
+from connhandler.framing.http import RequestParser
 from connhandler.framing.httprequest import HttpError, HttpRequest
-from connhandler.handler import Instances
+from connhandler.framing.httpresponse import HttpResponse, encode_response, http_date
+from connhandler.gate import Gate
+from connhandler.handler import ConnectionHandler, Instances, MessageQueue
 from connhandler.incoming import IncomingConnectionHandler
+from connhandler.limits import Limits
 
 __all__ = [
     "Exchange",
@@ -49,80 +55,107 @@ __all__ = [
 ]
 
 RECEIVE_BYTES = 16 * 1024
-"""At a time: several hundred small pipelined requests, all parsed before anybody else has a turn."""
-PLAIN_TEXT = "text/plain; charset=utf-8"
-METHODS = ("GET", "HEAD")
-UNREADABLE = HttpRequest(method="", path="")
-"""Stands for a request that is answered with what is wrong with it."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TIMEOUTS = {DisconnectReason.FIRST_MESSAGE_TIMEOUT, DisconnectReason.MESSAGE_TIMEOUT}
 
-
-class HttpResponse(msgspec.Struct):
-    """The answer to one request. `Content-Length`, `Connection` and `Date` are added when it is sent."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = PLAIN_TEXT
-    headers: dict[str, str] = {}
+UNREADABLE = HttpRequest(method="", path="")
+"""Stands for a request before the first."""
 
 
 class Exchange:
     """The request that waits for its response, if there is one: what a connection's reader, writer and peer share."""
 
+    __slots__ = ("_answered", "request")
+
     def __init__(self) -> None:
         self.request: HttpRequest | None = None
-        self.answered = Event()
-        self.answered.set()
+        self._answered = Gate()
 
     def begin(self, request: HttpRequest) -> None:
         self.request = request
-        self.answered.clear()
 
     def end(self) -> None:
         self.request = None
-        self.answered.set()
+        self._answered.open()
+
+    def wait(self) -> None:
+        """Wait until no request waits for its response."""
+        while self.request is not None:
+            self._answered.wait()
 
 
 class HttpReader(ConnectionReader):
-    """Receives one request after the other, each when the one before it has been answered."""
+    """Receives one request after the other, each when the one before it has been answered.
 
-    max_body_bytes: ClassVar[int] = 64 * 1024
-    """Of a request; a longer one is refused (413)."""
+    Args:
+        sock: the connection's socket.
+        exchange: shared with the writer and the peer.
+        parser: a new one.
+        upgrades: who lives a connection on, by the path where it asked for that.
+    """
 
-    def __init__(self, sock: gevent.socket.socket, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        sock: gevent.socket.socket,
+        exchange: Exchange,
+        parser: RequestParser,
+        upgrades: Mapping[str, ConnectionHandler],
+    ) -> None:
         super().__init__(sock)
         self._exchange = exchange
-        self._parser = RequestParser(self.max_body_bytes)
-        self._received: deque[HttpRequest] = deque()
+        self._parser = parser
+        self._upgrades = upgrades
+        self._request = UNREADABLE
 
     def receive(self) -> bytes:
-        """Wait for the next whole request and return its head; `decode` has the rest."""
-        self._exchange.answered.wait()
-        parser = self._parser
-        while not self._received:
-            if parser.error is not None:
-                self._exchange.begin(UNREADABLE)
-                raise parser.error
-            if parser.mid_message and self.begun_at is None:
-                self.begun_at = time.monotonic()
-            data = self.sock.recv(RECEIVE_BYTES)
+        """Return the head of the next request; `decode` has the rest."""
+        return self.receive_burst()[0]
+
+    def receive_burst(self) -> Sequence[bytes]:
+        """Wait for the next whole request and return its head."""
+        parser, exchange = self._parser, self._exchange
+        if not parser.idle:
+            exchange.wait()
+        while (request := parser.next_request()) is None:
+            self._look_at_what_else_was_read()
+            # While the request before is not answered yet, this looks ahead, so far as to notice that the client has
+            # gone. What came is read when its turn has come.
+            data = self.already_received or self.sock.recv(RECEIVE_BYTES)
+            self.already_received = b""
+            if exchange.request is not None:
+                exchange.wait()
             if not data:
                 raise ConnectionClosed(parser.mid_message)
-            self._received.extend(parser.receive_data(data))
+            parser.feed(data)
+            if parser.closing:
+                gevent.sleep(0)  # It is ignored, however much comes: it must not hold the hub.
         self.begun_at = None
-        return self._received[0].head
+        self._request = request
+        return (request.head,)
 
     def decode(self, data: bytes) -> HttpRequest:
-        """Return the request with this head: it was parsed while its end was looked for.
+        """Return the request with this head: it was parsed while its end was looked for."""
+        self._exchange.begin(self._request)
+        return self._request
 
-        Raises:
-            HttpError: its method is not served.
+    def _look_at_what_else_was_read(self) -> None:
+        """Raises:
+        HttpError: it is no request.
+        ProtocolSwitch: the client goes on in another protocol.
         """
-        request = self._received.popleft()
-        self._exchange.begin(request)
-        if request.method not in METHODS:
-            raise HttpError(405, f"{request.method} is not served here", {"Allow": ", ".join(METHODS)})
-        return request
+        parser = self._parser
+        if parser.error is not None:
+            # It is answered with what is wrong with it.
+            self._exchange.begin(HttpRequest(method=parser.method, path=""))
+            raise parser.error
+        if parser.switched is not None:
+            request = parser.switched
+            raise ProtocolSwitch(self._upgrades[request.path], request.head + parser.rest)
+        if parser.mid_message and self.begun_at is None:
+            self.begun_at = time.monotonic()
+        if parser.awaits_continue:
+            parser.awaits_continue = False
+            self.reply(CONTINUE)
 
 
 class HttpWriter(StreamConnectionWriter):
@@ -140,7 +173,13 @@ class HttpWriter(StreamConnectionWriter):
         request = self._exchange.request
         if request is None:
             raise RuntimeError("there is no request to answer: each is answered exactly once")
-        return encode_for(request, message, keep_alive=request.keep_alive)
+        return encode_response(
+            message,
+            head_only=request.method == "HEAD",
+            keep_alive=request.keep_alive,
+            http_version=request.http_version,
+            date=http_date(int(time.time())),
+        )
 
     def frame(self, data: bytes) -> bytes:
         return data
@@ -148,18 +187,18 @@ class HttpWriter(StreamConnectionWriter):
     def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
         request = self._exchange.request
         if reason in TIMEOUTS:
-            response = error_response(408, detail)
+            response = HttpResponse.error(408, detail)
         elif request is None:
             return None
         elif isinstance(exception, HttpError):
-            response = error_response(exception.status, exception.text, exception.headers)
+            response = HttpResponse.error(exception.status, exception.text, exception.headers)
         elif isinstance(exception, ProtocolError):
-            response = error_response(400, str(exception))
+            response = HttpResponse.error(400, str(exception))
         elif reason is DisconnectReason.INTERNAL_ERROR:
-            response = error_response(500, "this request could not be answered")
+            response = HttpResponse.error(500, "this request could not be answered")
         else:
-            response = error_response(503, f"this request was not answered: {reason.value}")
-        return encode_for(request, response, keep_alive=False)
+            response = HttpResponse.error(503, f"this request was not answered: {reason.value}")
+        return encode_last(response, head_only=request is not None and request.method == "HEAD")
 
 
 class HttpPeer(Peer):
@@ -184,46 +223,65 @@ class HttpPeer(Peer):
 
 
 class HttpConnectionHandler(IncomingConnectionHandler):
-    """Listens for HTTP clients. Arguments as for every incoming handler; set `peer_class` in a subclass."""
+    """Listens for HTTP clients; set `peer_class` in a subclass.
+
+    Args:
+        upgrades: whose connection it becomes when a client asks for WebSocket, by path. These handlers have port 0 and
+            are never started themselves.
+
+    The others are as for every incoming handler.
+    """
 
     peer_class: ClassVar[type[HttpPeer]] = HttpPeer
+    methods: ClassVar[Sequence[str]] = ("GET", "HEAD")
+    """The methods that are served; another one is refused (405)."""
+    max_body_bytes: ClassVar[int] = 64 * 1024
+    """Of a request; a longer one is refused (413)."""
+
+    def __init__(
+        self,
+        task_name: str,
+        address: str,
+        port: int,
+        incoming_queue: MessageQueue,
+        *,
+        limits: Limits | None = None,
+        ssl_context: gevent.ssl.SSLContext | None = None,
+        upgrades: Mapping[str, ConnectionHandler] | None = None,
+    ) -> None:
+        super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)
+        self.upgrades = dict(upgrades or {})
 
     def create_connection_instances(self, sock: gevent.socket.socket, address: Address) -> Instances:
         exchange = Exchange()
         peer = self.peer_class()
         peer.exchange = exchange
-        return HttpReader(sock, exchange), HttpWriter(sock, exchange), peer
+        parser = RequestParser(self.max_body_bytes, self.methods, self.upgrades.keys())
+        return HttpReader(sock, exchange, parser, self.upgrades), HttpWriter(sock, exchange), peer
 
     def refusal_bytes(self, reason: RefusalReason) -> bytes:
-        return encode_for(None, error_response(503, reason.value), keep_alive=False)
+        return encode_last(HttpResponse.error(503, reason.value))
+
+    def disconnect_all(self, politely: bool = True) -> None:
+        super().disconnect_all(politely)
+        for handler in self._successors():
+            handler.disconnect_all(politely)
+
+    def stop(self, seconds: float | None = None) -> None:
+        super().stop(seconds)
+        for handler in self._successors():
+            handler.stop(0)
+
+    def _wait_until_closed(self) -> None:
+        super()._wait_until_closed()
+        for handler in self._successors():
+            handler.disconnect_all()  # One may have been on its way to it when all were asked to end.
+            handler._wait_until_closed()
+
+    def _successors(self) -> set[ConnectionHandler]:
+        return set(self.upgrades.values())
 
 
-def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> HttpResponse:
-    """Return a response that says in plain text what was wrong."""
-    return HttpResponse(status, f"{status} {HTTPStatus(status).phrase}: {text}\n".encode(), headers=headers or {})
-
-
-def encode_for(request: HttpRequest | None, response: HttpResponse, *, keep_alive: bool) -> bytes:
-    """Return the bytes of the response to `request`, or to one that could not be understood.
-
-    Raises:
-        ValueError: the response cannot be sent as it is.
-    """
-    headers = dict(response.headers)
-    if response.body:
-        headers["Content-Type"] = response.content_type
-    return encode_response(
-        response.status,
-        headers,
-        response.body,
-        head_only=request is not None and request.method == "HEAD",
-        keep_alive=keep_alive,
-        http_version="1.1" if request is None else request.http_version,
-        date=http_date(int(time.time())),
-    )
-
-
-@lru_cache(maxsize=1)
-def http_date(now: int) -> str:
-    """Return a time, in seconds since 1970, as HTTP writes it (RFC 9110, 5.6.7)."""
-    return formatdate(now, usegmt=True)
+def encode_last(response: HttpResponse, *, head_only: bool = False) -> bytes:
+    """Return the bytes of the response after which the connection is closed."""
+    return encode_response(response, head_only=head_only, keep_alive=False, date=http_date(int(time.time())))

@@ -12,7 +12,9 @@ from connhandler.errors import ProtocolError
 class Framing(Protocol):
     """What `connhandler.framed.FramedConnectionReader` asks of a parser."""
 
-    error: ProtocolError | None
+    @property
+    def error(self) -> ProtocolError | None:
+        """What was wrong, once something was."""
 
     @property
     def mid_message(self) -> bool:

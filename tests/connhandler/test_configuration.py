@@ -108,6 +108,23 @@ def test_every_type_from_flags() -> None:
     )
 
 
+class WithShortFlags(msgspec.Struct, frozen=True, kw_only=True):
+    port: Annotated[int, Meta(description="to listen on", extra={"short": "-p"})] = 9000
+    verbose: Annotated[bool, Meta(description="tell more", extra={"short": "-v"})] = False
+
+
+@pytest.mark.parametrize("argv", [["-v", "-p", "80"], ["-vp80"], ["--verbose", "--port=80"]])
+def test_short_flags(argv: list[str]) -> None:
+    config = load_configuration(
+        WithShortFlags, program="prog", description="", argv=argv, environ={}, environment_prefix="PROG_"
+    )
+    assert config == WithShortFlags(port=80, verbose=True)
+
+
+def test_short_flags_among_words() -> None:
+    assert split_arguments(WithShortFlags, ["a", "-v", "b", "-p", "80", "c"]) == (["a", "b", "c"], ["-v", "-p", "80"])
+
+
 def test_every_type_from_the_environment() -> None:
     config = load(PROG_PORT=" 1 ", PROG_FOLDER="~/f", PROG_ORIGINS="a, b,", PROG_LOG_LEVEL="debug", PORT="7")
     assert (config.port, config.origins, config.log_level) == (1, ["a", "b"], "debug")

@@ -6,160 +6,19 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import gevent
 import pytest
-from gevent.queue import Queue
 
-from connhandler import CentralTask, DisconnectReason, Limits, PeerDisconnected, tasks
-from connhandler.connection import Connection
-from connhandler.framing.http import MAX_LINE_BYTES
-from connhandler.http import (
-    HttpConnectionHandler,
-    HttpError,
-    HttpPeer,
-    HttpRequest,
-    HttpResponse,
-    http_date,
-)
-from connhandler.testing import FakeConnection, check_leaks
+from connhandler import DisconnectReason, tasks
+from connhandler.framing.http import RequestParser
+from connhandler.framing.httphead import MAX_LINE_BYTES
+from connhandler.http import Exchange, HttpError, HttpReader, HttpRequest, HttpResponse
+from connhandler.testing import FakeConnection
+from tests.connhandler.httppages import WAIT_SECONDS, Client, FormHandler, PagePeer, Pages, Serve, serve_pages
 
-WAIT_SECONDS = 5.0
-
-
-class PagePeer(HttpPeer):
-    pass
-
-
-class PageHandler(HttpConnectionHandler):
-    peer_class = PagePeer
-
-
-class Pages(CentralTask):
-    """A program with one page for each thing that can happen to a request.
-
-    Attributes:
-        later: the peers and requests that wait for an answer.
-        gone: the peers' last messages.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("pages")
-        self.dispatch = {(PagePeer, HttpRequest): self.requested, (PagePeer, PeerDisconnected): self.left}
-        self.later: Queue[tuple[PagePeer, HttpRequest]] = Queue()
-        self.gone: Queue[PeerDisconnected] = Queue()
-
-    def requested(self, peer: PagePeer, request: HttpRequest) -> None:
-        if request.path == "/later":
-            self.later.put((peer, request))
-        elif request.path == "/fails":
-            raise ZeroDivisionError
-        elif request.path == "/missing":
-            raise HttpError(404, "no such page", {"X-Hint": "none"})
-        elif request.path == "/injected":
-            peer.send(HttpResponse(headers={"X": "a\r\nSet-Cookie: b"}))
-        elif request.path == "/twice":
-            peer.send(HttpResponse(body=b"once"))
-            peer.send(HttpResponse(body=b"twice"))
-        elif request.path == "/hangs-up":
-            peer.disconnect()
-        elif request.path.startswith("/long/"):
-            peer.send(HttpResponse(body=b"x" * int(request.path.removeprefix("/long/"))))
-        elif request.path == "/echo":
-            shown = {"method": request.method, "query": request.query, "headers": request.headers}
-            peer.send(HttpResponse(201, json.dumps(shown).encode(), "application/json", {"X-Extra": "yes"}))
-        else:
-            peer.send(HttpResponse(body=request.path.encode()))
-
-    def left(self, peer: PagePeer, message: PeerDisconnected) -> None:
-        self.gone.put(message)
-
-    def next_gone(self) -> PeerDisconnected:
-        with gevent.Timeout(WAIT_SECONDS):
-            message: PeerDisconnected = self.gone.get()
-            return message
-
-    def next_later(self) -> tuple[PagePeer, HttpRequest]:
-        with gevent.Timeout(WAIT_SECONDS):
-            waiting: tuple[PagePeer, HttpRequest] = self.later.get()
-            return waiting
-
-
-class Site(NamedTuple):
-    pages: Pages
-    handler: PageHandler
-    clients: "list[Client]"
-
-    def connect(self) -> "Client":
-        self.clients.append(Client(self.handler.port))
-        return self.clients[-1]
-
-    @property
-    def connection(self) -> Connection:
-        """The server's side of the only connection."""
-        (connection,) = self.handler._connections
-        return connection
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.handler.port}"
-
-
-class Client:
-    """A socket that writes what it is told and reads one response after the other."""
-
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS)
-        self.file: BinaryIO = self.sock.makefile("rb")
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
-
-    def get(self, path: str, *, method: str = "GET", version: str = "1.1", headers: str = "") -> None:
-        self.send(f"{method} {path} HTTP/{version}\r\nHost: a\r\n{headers}\r\n".encode())
-
-    def response(self, *, body: bool = True) -> tuple[int, dict[str, str], bytes]:
-        status = int(self.file.readline().split()[1])
-        headers = {}
-        while (line := self.file.readline().decode("latin-1").rstrip("\r\n")) != "":
-            name, _, value = line.partition(": ")
-            headers[name.lower()] = value
-        return status, headers, self.file.read(int(headers["content-length"])) if body else b""
-
-    def rest(self) -> bytes:
-        """What comes until the server closes."""
-        return self.file.read()
-
-    def close(self) -> None:
-        self.file.close()
-        self.sock.close()
-
-
-Serve = Callable[..., Site]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    running: list[tuple[Site, tasks.Task]] = []
-
-    def start(**limits: Any) -> Site:
-        pages = Pages()
-        handler = PageHandler("pages", "127.0.0.1", 0, pages.queue, limits=Limits(**limits))
-        handler.start()
-        running.append((Site(pages, handler, []), tasks.spawn("pages", pages.run)))
-        return running[-1][0]
-
-    with check_leaks():
-        yield start
-        for site, central in running:
-            for client in site.clients:
-                client.close()
-            site.handler.stop(0)
-            site.pages.stop()
-            central.get(timeout=WAIT_SECONDS)
-        running.clear()
+serve = pytest.fixture(serve_pages)
 
 
 @pytest.fixture
@@ -280,6 +139,23 @@ def test_nothing_is_served_after_a_request_that_closes(serve: Serve) -> None:
     assert site.pages.later.empty()
 
 
+def test_what_follows_a_request_that_closes_does_not_hold_the_hub() -> None:
+    class Endless:
+        data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+        def recv(self, size: int) -> bytes:
+            data, self.data = self.data, b"x" * size
+            return data
+
+    endless: Any = Endless()
+    reader = HttpReader(endless, Exchange(), RequestParser(1000), {})
+    assert reader.receive() == Endless.data
+    task = tasks.spawn("reader", reader.receive)
+    gevent.sleep(0.01)
+    assert not task.ready()
+    task.kill()
+
+
 def test_a_client_that_has_said_all_still_gets_its_answer(client: Client) -> None:
     client.get("/a")
     client.sock.shutdown(socket.SHUT_WR)
@@ -308,12 +184,35 @@ def test_an_answer_to_a_client_that_has_gone_is_dropped(serve: Serve) -> None:
     client = site.connect()
     client.get("/later")
     peer, _ = site.pages.next_later()
-    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    client.close()
+    client.reset()
     peer.send(HttpResponse(body=b"late"))
     message = site.pages.next_gone()
     assert message.reason in (DisconnectReason.CONNECTION_LOST, DisconnectReason.CLOSED_BY_PEER)
     peer.send(HttpResponse(body=b"later"))
+
+
+def test_a_client_that_goes_before_its_answer_is_noticed_at_once(serve: Serve) -> None:
+    site = serve()
+    client = site.connect()
+    client.get("/later")
+    peer, _ = site.pages.next_later()
+    client.reset()
+    assert site.pages.next_gone().reason is DisconnectReason.CONNECTION_LOST
+    peer.send(HttpResponse(body=b"late"))
+    assert not peer.connected
+
+
+def test_what_comes_before_the_answer_waits_for_its_turn(serve: Serve) -> None:
+    site = serve(FormHandler)
+    client = site.connect()
+    client.get("/later")
+    peer, _ = site.pages.next_later()
+    client.send(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+    client.sock.shutdown(socket.SHUT_WR)
+    peer.send(HttpResponse(body=b"late"))
+    assert client.response()[2] == b"late"
+    assert client.response()[2] == b"hello"
+    assert client.rest() == b""
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -362,6 +261,55 @@ def test_other_methods(client: Client, method: str) -> None:
     status, headers, body = client.response()
     assert (status, headers["allow"], headers["connection"]) == (405, "GET, HEAD", "close")
     assert body == f"405 Method Not Allowed: {method} is not served here\n".encode()
+    assert client.rest() == b""
+
+
+def test_a_handler_says_which_methods_it_serves(serve: Serve) -> None:
+    client = serve(FormHandler).connect()
+    client.send(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+    assert client.response()[2] == b"hello"
+    client.send(b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nagain\r\n0\r\n\r\n")
+    assert client.response()[2] == b"again"
+    client.get("/page")
+    assert client.response()[2] == b"/page"
+    client.get("/page", method="PUT")
+    status, headers, _ = client.response()
+    assert (status, headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+def test_a_refused_method_is_refused_before_its_body(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+    assert client.response()[0] == 405
+
+
+def test_a_refusal_of_head_has_no_body(serve: Serve) -> None:
+    class Posts(FormHandler):
+        methods = ("POST",)
+
+    client = serve(Posts).connect()
+    client.get("/", method="HEAD")
+    assert client.response(body=False)[0] == 405
+    assert client.rest() == b""
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_handler_says_how_long_a_body_may_be(serve: Serve, chunked: bool) -> None:
+    site = serve(FormHandler)
+
+    def post(size: int) -> bytes:
+        framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
+        body = b"x" * size
+        return b"POST /body HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n%b" % (
+            framing,
+            b"%x\r\n%b\r\n0\r\n\r\n" % (size, body) if chunked else body,
+        )
+
+    client = site.connect()
+    client.send(post(1000) + post(1001))
+    assert client.response()[2] == b"x" * 1000
+    status, headers, body = client.response()
+    assert (status, headers["connection"]) == (413, "close")
+    assert body == b"413 Request Entity Too Large: a body of more than 1000 bytes\n"
     assert client.rest() == b""
 
 
@@ -620,10 +568,6 @@ def test_a_scripted_conversation() -> None:
     assert fake.take() == [HttpResponse(body=b"/a")]
     fake.receives(pages, HttpRequest(method="GET", path="/missing"))
     assert isinstance(fake.failure, HttpError)
-
-
-def test_http_date() -> None:
-    assert http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
 def test_bad_requests_are_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
