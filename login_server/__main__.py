@@ -12,7 +12,8 @@ from connhandler.configuration import require_extra
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out the command line; return the exit status."""
-    require_extra("login-server", "login-server", "sqlalchemy", "argon2", "jwt", "cryptography", "httptools")
+    needed = ("sqlalchemy", "argon2", "jwt", "cryptography", "httptools", "websockets")
+    require_extra("login-server", "login-server", *needed)
     from login_server import commands
 
     return commands.run(sys.argv[1:] if argv is None else argv)

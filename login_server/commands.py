@@ -15,6 +15,7 @@ from connhandler.configuration import load_configuration, require_command, set_u
 from connhandler.handler import ConnectionHandler
 from login_server.accounts import Accounts
 from login_server.backoffice import BackOffice
+from login_server.browserhandler import BrowserHandler
 from login_server.config import Config
 from login_server.database import Database, DatabaseFailed
 from login_server.gameclienthandler import GameClientHandler
@@ -23,6 +24,7 @@ from login_server.httphandler import VisitorHandler
 from login_server.launcherkeys import LauncherKeys
 from login_server.matches import MAX_ENDED
 from login_server.passwords import Passwords
+from login_server.protocol import PLAYERS_PATH
 from login_server.refusal import Refusal
 from login_server.results import Results
 from login_server.server import LoginServer
@@ -95,8 +97,10 @@ def serve(arguments: Sequence[str]) -> int:
         ),
     )
     server = LoginServer(back_office, issuer, results.recent(MAX_ENDED), _version())
-    handlers = _handlers(config, server)
-    server.status_desk.connection_counters = {handler.task_name: handler.counters for handler in handlers}
+    visitors = _visitor_handler(config, server)
+    handlers = [*_program_handlers(config, server), visitors]
+    everybody = [*handlers, *visitors.upgrades.values()]
+    server.status_desk.connection_counters = {handler.task_name: handler.counters for handler in everybody}
     try:
         return Service(server, handlers, [back_office.password_pool, back_office.database_pool]).run()
     except OSError as error:
@@ -192,21 +196,34 @@ def _open_database(config: Config) -> Database:
     return database
 
 
-def _handlers(config: Config, server: LoginServer) -> list[ConnectionHandler]:
-    limits = Limits(
-        max_connections=config.max_connections,
-        max_connections_per_address=config.max_connections_per_address,
-    )
+def _program_handlers(config: Config, server: LoginServer) -> list[ConnectionHandler]:
+    """Those of players' game clients and of launchers."""
     tls = _tls(config)
     launcher_tls = tls if config.launcher_tls else None
-    address, queue = config.address, server.queue
+    address, queue, limits = config.address, server.queue, _limits(config)
     return [
         GameClientHandler("players", address, config.player_port, queue, limits=limits, ssl_context=tls),
         GameServerLauncherHandler(
             "launchers", address, config.launcher_port, queue, limits=limits, ssl_context=launcher_tls
         ),
-        VisitorHandler("visitors", config.http_address, config.http_port, queue, limits=limits),
     ]
+
+
+def _visitor_handler(config: Config, server: LoginServer) -> VisitorHandler:
+    """That of the HTTP port, from which a player's browser goes on to a handler of its own."""
+    address, queue, limits = config.http_address, server.queue, _limits(config)
+    origins = ["same", *config.browser_origins]
+    browsers = BrowserHandler("browsers", address, 0, queue, limits=limits, origins=origins)
+    return VisitorHandler(
+        "visitors", address, config.http_port, queue, limits=limits, upgrades={PLAYERS_PATH: browsers}
+    )
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        max_connections=config.max_connections,
+        max_connections_per_address=config.max_connections_per_address,
+    )
 
 
 def _tls(config: Config) -> gevent.ssl.SSLContext | None:

@@ -1,11 +1,15 @@
 """The login server's settings; `load_configuration` says where they come from."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from login_server.protocol import HTTP_PORT, LAUNCHER_PORT, PLAYER_PORT
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+"""As browsers send it: in small letters, without a path (RFC 6454, 6.1)."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -15,7 +19,11 @@ class Config(Struct, frozen=True, kw_only=True):
     player_port: Annotated[Port, Meta(description="port that players connect to; 0 takes a free one")] = PLAYER_PORT
     launcher_port: Annotated[Port, Meta(description="port that launchers connect to")] = LAUNCHER_PORT
     http_address: Annotated[str, Meta(description="local interface to listen on for HTTP")] = "127.0.0.1"
-    http_port: Annotated[Port, Meta(description="port of the status page, /status and /healthz")] = HTTP_PORT
+    http_port: Annotated[Port, Meta(description="port of the pages, /status, /healthz and /players")] = HTTP_PORT
+    browser_origins: Annotated[
+        list[str],
+        Meta(description="pages that may log players in, beside this server's own, such as https://play.example.org"),
+    ] = []
     tls_certificate: Annotated[
         str, Meta(description="PEM file of a certificate chain: with it, players must speak TLS")
     ] = ""
@@ -58,6 +66,9 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = "info"
 
     def __post_init__(self) -> None:
+        for origin in self.browser_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"browser_origins: {origin!r} is no origin, such as https://play.example.org")
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
         if self.launcher_tls and not self.tls_certificate:

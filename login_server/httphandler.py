@@ -1,4 +1,4 @@
-"""Connections from browsers and monitors: HTTP, port 9080."""
+"""Connections from browsers and monitors: HTTP, port 9080. Players in browsers go on to `browserhandler`."""
 
 from connhandler.http import HttpConnectionHandler, HttpPeer
 

@@ -47,6 +47,7 @@ class MatchDesk:
                 port=server.port,
                 ticket=ticket,
                 expires_at=expires_at,
+                match_id=match.match_id if match else "",
             )
         )
 

@@ -1,9 +1,9 @@
-"""What is said on the login server's two TCP ports: by players (9000) and by launchers (9001).
+"""What is said to the login server: by players (TCP 9000, or WebSocket at `/players` on 9080) and launchers (TCP 9001).
 
-Every message is a JSON object with a `"type"`, in 16-bit chunks (`connhandler.tcpmessage`). Both kinds of
-connection begin with the far end's `Hello` and the login server's `Welcome`. Text and numbers carry bounds here, so
-that decoding refuses what is out of them; what a *name* or a *password* must look like is decided, with a
-clear answer, by `accounts.py`.
+Every message is a JSON object with a `"type"`: on TCP in 16-bit chunks (`connhandler.tcpmessage`), on WebSocket in a
+text frame. Every connection begins with the far end's `Hello` and the login server's `Welcome`. Text and numbers
+carry bounds here, so that decoding refuses what is out of them; what a *name* or a *password* must look like is
+decided, with a clear answer, by `accounts.py`.
 """
 
 from typing import Annotated
@@ -14,11 +14,13 @@ from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, We
 from connhandler.messages import Message
 
 VERSIONS = (1,)
-"""The protocol versions that this program speaks, on either port."""
+"""The protocol versions that this program speaks, on every port."""
 
 PLAYER_PORT = 9000
 LAUNCHER_PORT = 9001
 HTTP_PORT = 9080
+PLAYERS_PATH = "/players"
+"""Where on the HTTP port browsers open their WebSocket."""
 
 Text = Annotated[str, Meta(max_length=128)]
 LongText = Annotated[str, Meta(max_length=1024)]
@@ -144,13 +146,17 @@ class ServersChanged(Message):
 
 
 class JoinGranted(Message):
-    """A single-use ticket to a server, and where that server is."""
+    """A single-use ticket to a server, and where that server is.
+
+    `match_id` is the match there that the player belongs to and the ticket is for; empty when there is none.
+    """
 
     server_id: Text
     address: Text
     port: Port
     ticket: TicketText
     expires_at: Seconds
+    match_id: Text = ""
 
 
 class MatchPending(Message):

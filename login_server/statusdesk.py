@@ -1,20 +1,15 @@
-"""What the HTTP port answers: the status as JSON, and a page that shows it to people. Part of the central task."""
+"""What the HTTP port answers: pages for people, and the status as JSON. Part of the central task."""
 
-import base64
-import hashlib
-import importlib.resources
-import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from connhandler import CentralTask
 from connhandler.http import HttpRequest, HttpResponse
 from login_server.httphandler import VisitorPeer
 from login_server.protocol import VERSIONS
+from login_server.publicpages import PublicPages
 from login_server.state import State
 
 MAX_LISTED = 1_000
@@ -38,19 +33,14 @@ class StatusDesk:
         self._state = state
         self._version = version
         self._started_at = central.now
-        self._page = importlib.resources.files("login_server").joinpath("pages/status.html").read_bytes()
-        self._page_headers = {"Content-Security-Policy": _policy(self._page.decode())}
-        self._routes = {"/": self._show_page, "/status": self._tell_status, "/healthz": self._tell_health}
+        self._pages = PublicPages()
+        self._routes = {"/status": self._tell_status, "/healthz": self._tell_health}
 
     def answer(self, peer: VisitorPeer, request: HttpRequest) -> None:
         """The connection itself refuses other methods than GET and HEAD."""
         route = self._routes.get(request.path)
-        if route is None:
-            known = ", ".join(self._routes)
-            response = HttpResponse(404, f"404: there is nothing at this address, only at {known}\n".encode())
-        else:
-            response = route()
-        response.headers |= {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        response = route() if route else self._pages.answer(request) or _nothing_there()
+        response.headers = {"Cache-Control": "no-store", **response.headers, "X-Content-Type-Options": "nosniff"}
         peer.send(response)
 
     def status(self) -> dict[str, Any]:
@@ -79,32 +69,12 @@ class StatusDesk:
             "versions": {"program": self._version, "protocol": VERSIONS},
         }
 
-    def _show_page(self) -> HttpResponse:
-        return HttpResponse(200, self._page, "text/html; charset=utf-8", dict(self._page_headers))
-
     def _tell_status(self) -> HttpResponse:
-        return HttpResponse(200, msgspec.json.encode(self.status()), "application/json")
+        return HttpResponse.json(self.status())
 
     def _tell_health(self) -> HttpResponse:
-        return HttpResponse(200, b"ok\n")
+        return HttpResponse.text("ok\n")
 
 
-def _policy(page: str) -> str:
-    """Allow the page its own script and style, by their hashes, and nothing else (CSP level 3)."""
-    hashes = {}
-    for tag in ("script", "style"):
-        (text,) = re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        hashes[tag] = f"{tag}-src 'sha256-{digest}'"
-    return "; ".join(
-        [
-            "default-src 'none'",
-            hashes["script"],
-            hashes["style"],
-            "connect-src 'self'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
+def _nothing_there() -> HttpResponse:
+    return HttpResponse.text("404: there is nothing at this address, only at /, /monitor, /status, /healthz\n", 404)

@@ -159,6 +159,9 @@ def test_a_key_file_that_is_none(run: Run, tmp_path: Path) -> None:
         (["--log-level", "info", "dance"], "there are only options"),
         (["--tls-key", "key.pem"], "tls_certificate and tls_key go together"),
         (["--launcher-tls"], "launcher_tls needs a tls_certificate"),
+        (["--browser-origins", "https://a.example,b.example"], "browser_origins: 'b.example' is no origin"),
+        (["--browser-origins", "https://a.example/"], "browser_origins: 'https://a.example/' is no origin"),
+        (["--browser-origins", "https://A.example"], "browser_origins: 'https://A.example' is no origin"),
     ],
 )
 def test_wrong_settings(run: Run, arguments: list[str], words: str) -> None:

@@ -47,6 +47,7 @@ def test_a_ticket_to_a_server(house: "House") -> None:
     assert isinstance(granted, JoinGranted)
     assert (granted.server_id, granted.address, granted.port) == ("home/one", "127.0.0.1", 10020)
     assert granted.expires_at == house.clock() + 60
+    assert granted.match_id == ""
     with pytest.raises(TicketError):
         house.checker("home/two").check(granted.ticket, house.clock())
     ticket = house.checker().check(granted.ticket, house.clock())
@@ -90,6 +91,7 @@ def test_who_lost_the_connection_comes_back_to_the_match(house: "House") -> None
     (granted,) = house.tell(alice, JoinServer(server_id="home/one"))
     ticket = house.checker().check(granted.ticket, house.clock())
     assert (ticket.game_id, ticket.players) == ("m1", ["alice", "bob"])
+    assert granted.match_id == "m1"
 
 
 # --- finding a match --------------------------------------------------------------------------------

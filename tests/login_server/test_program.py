@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from connhandler import tasks
 from connhandler.framing.chunks import encode_chunks
@@ -295,6 +297,8 @@ def test_the_http_port(program: Program) -> None:
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert body.startswith(b"<!doctype html>")
+    assert program.get("/monitor")[2].startswith(b"<!doctype html>")
+    assert program.get("/play/main.js")[1]["Content-Type"].startswith("text/javascript")
     assert program.get("/healthz")[::2] == (200, b"ok\n")
     assert program.get("/nothing")[0] == 404
     request = urllib.request.Request(f"http://127.0.0.1:{program.ports['visitors']}/status", method="POST", data=b"")
@@ -345,6 +349,27 @@ def test_a_port_in_use_is_one_sentence(program: Program, handler: str) -> None:
     assert done.stderr == (
         f"login-server: {handler}: cannot listen on 127.0.0.1:{program.ports[handler]}: Address already in use\n"
     )
+
+
+def test_browsers_are_players_too(program: Program) -> None:
+    address = f"127.0.0.1:{program.ports['visitors']}"
+    with connect(f"ws://{address}/players", origin=Origin(f"http://{address}")) as browser:
+        for message, answer in (
+            ({"type": "hello", "versions": [1]}, "welcome"),
+            ({"type": "register", "name": "alice", "password": "correct horse"}, "registered"),
+            ({"type": "log_in", "name": "alice", "password": "correct horse"}, "logged_in"),
+        ):
+            browser.send(json.dumps(message))
+            assert json.loads(browser.recv(timeout=30))["type"] == answer
+        shown = program.status()
+        assert shown["players"] == ["alice"]
+        assert shown["counters"]["connections"]["browsers"] == {"accepted": 1}
+        assert shown["counters"]["connections"]["visitors"]["switched protocols"] == 1
+        assert json.loads(browser.recv(timeout=30))["type"] == "server_list"
+        program.process.send_signal(signal.SIGTERM)
+        assert {json.loads(text)["type"] for text in browser} == {"shutting_down"}
+        assert browser.close_code == 1001
+    assert program.end() == 0
 
 
 def test_players_speak_tls_when_there_is_a_certificate(tmp_path: Path) -> None:

@@ -1,0 +1,334 @@
+// The heart of the page: one player, the login server, and one game at a time. It holds the state that the screens
+// show, and does what they ask for. It never touches the page.
+
+import { Game } from "./game.js";
+import { GAME_CLOSED, GameServer, REPLACED } from "./gameserver.js";
+import { LoginServer } from "./loginserver.js";
+import { remember, remembered } from "./session.js";
+import { mistake, refusal, sentence, story } from "./words.js";
+
+export const GAME = "four_in_a_row";
+/** The game id of a ticket to a server, without a match. */
+const ANY_GAME = "*";
+/** What the login server may answer for as long as it has not noticed that our last connection was lost. */
+const RETRIED = new Set(["already_logged_in", "busy", "database_failed"]);
+
+export class Client {
+  /** The name that is logged in; empty when nobody is. */
+  name = "";
+  /** Whether the login server can be asked. */
+  online = false;
+  /** Whether a name and password are being looked at. */
+  entering = false;
+  /** Why they were not taken: { code, about, text }; null while there is nothing to say. */
+  entryError = null;
+  servers = new Map();
+  /** What is waited for: { partner, waiting, players, reason } or { serverId }; null for nothing. */
+  wish = null;
+  /** What went wrong in the lobby last; empty for nothing. */
+  trouble = "";
+  /** The way to the game: { state, text, serverId }, state being one of going, open, lost, replaced, ended; null in
+   * the lobby. */
+  visit = null;
+  /** The game, from the first answer of its server on. */
+  game = null;
+
+  #view;
+  #login;
+  #gameServer = null;
+  #credentials = null;
+  #caughtUpWith = null;
+  #askedFrom = 0;
+
+  /** @param view has changed(), called after every change, and announce(text). */
+  constructor(view) {
+    this.#view = view;
+    this.#login = new LoginServer({
+      welcome: () => this.#introduce(),
+      received: message => this.#received(message),
+      lost: () => this.#loginServerLost(),
+    });
+  }
+
+  /** Go back to the game that was left by a reload, if there is one. */
+  start() {
+    const { game } = remembered();
+    if (game) this.#go(game);
+    this.#view.changed();
+  }
+
+  get lastName() {
+    return remembered().name ?? "";
+  }
+
+  // --- what the player wants: the login server ---
+
+  enter(name, password, register) {
+    this.#credentials = { name, password, register };
+    this.entering = true;
+    this.entryError = null;
+    this.#login.connect();
+    this.#view.changed();
+  }
+
+  leave() {
+    this.#login.close();
+    this.#credentials = null;
+    this.name = "";
+    this.online = false;
+    this.wish = null;
+    this.trouble = "";
+    this.servers.clear();
+    this.#view.changed();
+  }
+
+  findMatch(partner = "") {
+    const wish = { partner, waiting: 1, players: 2, reason: "" };
+    this.#want({ type: "find_match", game: GAME, players: 2, partner }, wish);
+  }
+
+  joinServer(serverId) {
+    this.#want({ type: "join_server", server_id: serverId }, { serverId });
+  }
+
+  cancelMatch() {
+    if (!this.#login.send({ type: "cancel_match" })) this.wish = null;
+    this.#view.changed();
+  }
+
+  // --- what the player wants: the game ---
+
+  drop(column) {
+    const { game } = this;
+    if (!game || game.over || game.seat === null) return;
+    if (!game.begun) this.#view.announce("The game has not begun yet.");
+    else if (!game.myTurn) this.#view.announce(`It is the turn of ${game.turn}.`);
+    else if (game.isFull(column)) this.#view.announce(`Column ${column + 1} is full.`);
+    else this.#command({ command: "drop", column });
+  }
+
+  resign() {
+    this.#command({ command: "resign" });
+  }
+
+  /** Take the game back from the other tab that it was opened in. */
+  playHere() {
+    const { game } = remembered();
+    if (game) this.#go(game);
+    this.#view.changed();
+  }
+
+  leaveGame() {
+    this.#gameServer?.close();
+    this.#gameServer = null;
+    this.game = null;
+    this.visit = null;
+    remember({ game: null });
+    this.#view.changed();
+  }
+
+  // --- the login server ---
+
+  #introduce() {
+    const { name, password, register } = this.#credentials;
+    this.#login.send({ type: register ? "register" : "log_in", name, password });
+  }
+
+  #want(request, wish) {
+    if (this.game?.over) this.leaveGame();
+    this.trouble = "";
+    // Who is not logged in, after a reload in a game, is asked to; then this is sent.
+    if (this.#login.send(request) || !this.name) this.wish = { ...wish, request };
+    else this.trouble = "There is no connection to the login server right now.";
+    this.#view.changed();
+  }
+
+  #received(message) {
+    switch (message.type) {
+      case "registered":
+        this.#credentials.register = false;
+        this.#introduce();
+        return;
+      case "logged_in":
+        this.#loggedIn(message.name);
+        break;
+      case "server_list":
+        this.servers = new Map(message.servers.map(server => [server.server_id, server]));
+        break;
+      case "servers_changed":
+        for (const id of message.removed) this.servers.delete(id);
+        for (const server of message.changed) this.servers.set(server.server_id, server);
+        break;
+      case "match_pending":
+        if (this.wish) Object.assign(this.wish, message);
+        break;
+      case "match_cancelled":
+        if (this.wish && message.reason !== "you cancelled") this.trouble = `No match: ${message.reason}.`;
+        this.wish = null;
+        break;
+      case "match_found":
+        this.#view.announce(`Matched with ${message.players.filter(name => name !== this.name).join(" and ")}.`);
+        this.#goWithTicket(message, message.match_id);
+        break;
+      case "join_granted":
+        this.#goWithTicket(message, message.match_id || ANY_GAME);
+        break;
+      case "refused":
+        this.#refused(message);
+        break;
+      case "shutting_down":
+        if (message.message) this.#view.announce(sentence(message.message));
+        break;
+    }
+    this.#view.changed();
+  }
+
+  #loggedIn(name) {
+    const again = this.name === name;
+    this.name = name;
+    this.online = true;
+    this.entering = false;
+    this.entryError = null;
+    this.#login.stay = true;
+    this.#login.settled();
+    remember({ name });
+    if (!again) this.trouble = "";
+    // What was waited for when the connection was lost is waited for again.
+    if (this.wish) this.#login.send(this.wish.request);
+  }
+
+  #refused(message) {
+    if (["hello", "register", "log_in"].includes(message.about)) {
+      if (this.name && RETRIED.has(message.code)) {
+        this.#login.startOver();
+        return;
+      }
+      if (this.name) this.leave();
+      this.entering = false;
+      this.entryError = { code: message.code, text: refusal(message) };
+      this.#credentials = null;
+    } else if (message.about === "find_match" || message.about === "join_server") {
+      this.wish = null;
+      this.trouble = refusal(message);
+      this.#view.announce(this.trouble);
+    }
+    // Refusals about nothing come before the connection ends, which says enough; one about a wait that has just
+    // ended by itself needs no word.
+  }
+
+  #loginServerLost() {
+    this.online = false;
+    if (this.entering && !this.name) {
+      this.entering = false;
+      this.entryError = { code: "", text: "The login server cannot be reached just now. Try again in a moment." };
+    }
+    this.#view.changed();
+  }
+
+  // --- the game server ---
+
+  #goWithTicket({ server_id: serverId, address, port, ticket }, gameId) {
+    this.wish = null;
+    this.leaveGame();
+    this.#go({ serverId, address, port, gameId, ticket });
+  }
+
+  #go(place) {
+    this.#gameServer?.close();
+    this.visit = { state: "going", text: "", serverId: place.serverId, place };
+    this.#gameServer = new GameServer(place, {
+      received: message => this.#gameServerSaid(message),
+      lost: () => this.#gameServerLost(),
+      ended: (code, reason) => this.#gameServerEnded(code, reason),
+    });
+    this.#gameServer.connect();
+  }
+
+  #gameServerSaid(message) {
+    switch (message.type) {
+      case "joined":
+        this.#joined(message);
+        break;
+      case "game_event":
+        this.#happened(message);
+        break;
+      case "response":
+        if (message.status === "error") this.#gameRefused(message);
+        break;
+      case "shutting_down":
+        if (message.message) this.#view.announce(sentence(message.message));
+        break;
+    }
+    this.#view.changed();
+  }
+
+  #joined(message) {
+    const { serverId, address, port } = this.visit.place;
+    this.visit.state = "open";
+    this.#askedFrom = 0;
+    this.#caughtUpWith = null;
+    const known = this.game?.id === message.game_id ? this.game : null;
+    if (known && known.sequence < message.state.sequence) {
+      // Hear what was missed, one after the other; what the state says is true should that not be told any more.
+      this.#caughtUpWith = message.state;
+      this.#askFor(known.sequence + 1);
+    } else if (known) {
+      known.adopt(message.state);
+    } else {
+      this.game = new Game(message);
+    }
+    const place = { serverId, address, port, gameId: message.game_id, resumeKey: message.resume_key };
+    remember({ game: place });
+  }
+
+  #happened(message) {
+    const { game } = this;
+    if (!game) return;
+    for (const event of game.receive(message)) {
+      const text = story(event, game);
+      if (text) this.#view.announce(text);
+    }
+    if (this.#caughtUpWith && game.sequence >= this.#caughtUpWith.sequence) this.#caughtUpWith = null;
+    if (game.missing && game.missing !== this.#askedFrom) this.#askFor(game.missing);
+  }
+
+  #askFor(sequence) {
+    this.#askedFrom = sequence;
+    this.#gameServer.command({ command: "events", from_sequence: sequence });
+  }
+
+  #gameRefused({ command, error }) {
+    if (command === "events" && this.#caughtUpWith) {
+      this.game.adopt(this.#caughtUpWith);
+      this.#caughtUpWith = null;
+    } else if (command === "drop" || command === "resign") {
+      this.#view.announce(mistake(error, this.game));
+    }
+  }
+
+  #gameServerLost() {
+    if (this.game) this.visit.state = this.game.over ? "ended" : "lost";
+    if (this.game?.over) this.#gameServer.close();
+    this.#view.changed();
+  }
+
+  #gameServerEnded(code, reason) {
+    this.#gameServer = null;
+    if (code === REPLACED) {
+      this.visit.state = "replaced";
+    } else if (this.game?.over) {
+      this.visit.state = "ended";
+      remember({ game: null });
+    } else {
+      const why = reason ? sentence(reason) : "The game server cannot be reached, or the game is no more.";
+      this.leaveGame();
+      this.trouble = code === GAME_CLOSED ? sentence(reason || "the game was closed") : why;
+      this.#view.announce(this.trouble);
+    }
+    this.#view.changed();
+  }
+
+  #command(command) {
+    if (!this.#gameServer?.command(command)) this.#view.announce("There is no connection to the game right now.");
+  }
+}

@@ -1,0 +1,95 @@
+// The connection to a game on its game server: shows the ticket once, and after a lost connection the resume key that
+// the first answer brought. It connects again by itself until the game can no longer be there.
+
+import { Backoff } from "./backoff.js";
+
+export const REPLACED = 4001;
+export const GAME_CLOSED = 4002;
+export const NOT_LET_IN = 4003;
+
+/** Until the first answer: a game server that does not let in says so to programs only, not to pages. */
+const ARRIVE_MILLISECONDS = 15_000;
+/** After a loss: a game waits a minute for a lost player. */
+const GIVE_UP_MILLISECONDS = 75_000;
+const ATTEMPT_MILLISECONDS = 8_000;
+
+export class GameServer {
+  #place;
+  #listener;
+  #socket = null;
+  #joined = false;
+  #backoff = new Backoff();
+  #deadline = 0;
+  #timer = 0;
+
+  /**
+   * @param place has address, port, gameId, and a ticket or a resumeKey.
+   * @param listener has received(message), lost(), and ended(code, reason) after which no attempt is made any more;
+   *   the code is 0 when it could not be reached in time.
+   */
+  constructor(place, listener) {
+    this.#place = { ...place };
+    this.#listener = listener;
+  }
+
+  connect() {
+    this.#deadline = Date.now() + ARRIVE_MILLISECONDS;
+    this.#attempt();
+  }
+
+  /** Returns whether the game can hear it. */
+  command(command) {
+    if (this.#joined) this.#socket.send(JSON.stringify(command));
+    return this.#joined;
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#joined = false;
+    socket?.close(1000);
+  }
+
+  #attempt() {
+    const { address, port, gameId, ticket, resumeKey } = this.#place;
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const host = address.includes(":") ? `[${address}]` : address;
+    const proof = resumeKey ? `resume=${encodeURIComponent(resumeKey)}` : `token=${encodeURIComponent(ticket)}`;
+    const socket = new WebSocket(`${scheme}://${host}:${port}/${encodeURIComponent(gameId)}?${proof}`);
+    this.#socket = socket;
+    socket.onmessage = event => this.#received(socket, event.data);
+    socket.onclose = event => this.#closed(socket, event.code, event.reason);
+    this.#timer = setTimeout(() => this.#closed(socket, 0, ""), ATTEMPT_MILLISECONDS);
+  }
+
+  #received(socket, data) {
+    if (socket !== this.#socket) return;
+    const message = JSON.parse(data);
+    if (message.type === "joined") {
+      clearTimeout(this.#timer);
+      this.#joined = true;
+      this.#place.gameId = message.game_id;
+      this.#place.resumeKey = message.resume_key;
+      this.#backoff.reset();
+    }
+    this.#listener.received(message);
+  }
+
+  #closed(socket, code, reason) {
+    if (socket !== this.#socket) return;
+    clearTimeout(this.#timer);
+    if (this.#joined) this.#deadline = Date.now() + GIVE_UP_MILLISECONDS;
+    this.#socket = null;
+    this.#joined = false;
+    socket.close();
+    if (code === REPLACED || code === GAME_CLOSED || code === NOT_LET_IN) {
+      this.#listener.ended(code, reason);
+    } else if (Date.now() > this.#deadline) {
+      this.#listener.ended(0, reason);
+    } else {
+      this.#listener.lost();
+      this.#timer = setTimeout(() => this.#attempt(), this.#backoff.next());
+    }
+  }
+}

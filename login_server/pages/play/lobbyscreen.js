@@ -1,0 +1,111 @@
+// Where a player asks for a match, or chooses a server.
+
+import { GAME } from "./client.js";
+import { fillList, find, make, setAttribute, show, write } from "./dom.js";
+import { count, sentence } from "./words.js";
+
+export class LobbyScreen {
+  #client;
+  #wasWaiting = false;
+
+  constructor(client) {
+    this.#client = client;
+    const form = find("find-match");
+    form.addEventListener("change", () => this.render());
+    // Who comes by the arrow keys is not carried on; those clicks have no detail.
+    find("whom-friend").addEventListener("click", event => event.detail && find("partner").focus());
+    form.addEventListener("submit", event => {
+      event.preventDefault();
+      this.#findMatch();
+    });
+    find("cancel-match").addEventListener("click", () => client.cancelMatch());
+    find("servers").addEventListener("click", event => {
+      const row = event.target.closest("button")?.closest("li");
+      if (row && !event.target.closest("[aria-disabled=true]")) client.joinServer(row.dataset.key);
+    });
+  }
+
+  entered() {
+    (this.#client.wish ? find("waiting-title") : find("lobby-title")).focus();
+  }
+
+  left() {}
+
+  render() {
+    const { name, wish, servers, trouble, online } = this.#client;
+    write(find("lobby-name"), name);
+    write(find("trouble"), trouble);
+    show(find("trouble"), trouble !== "");
+    const waiting = wish?.request.type === "find_match";
+    show(find("choose"), !waiting);
+    show(find("waiting"), waiting);
+    show(find("partner-field"), find("whom-friend").checked);
+    if (waiting) this.#renderWaiting(wish);
+    if (waiting !== this.#wasWaiting && !find("lobby").hidden) {
+      (waiting ? find("cancel-match") : find("find-match").querySelector("[type=submit]")).focus();
+    }
+    this.#wasWaiting = waiting;
+    const listed = [...servers.values()].sort((a, b) => rank(a) - rank(b) || a.server_id.localeCompare(b.server_id));
+    fillList(find("servers"), listed, server => server.server_id, createRow, (row, server) => {
+      updateRow(row, server, online && !wish);
+    });
+    show(find("servers-empty"), listed.length === 0);
+  }
+
+  #renderWaiting(wish) {
+    write(find("waiting-title"), wish.partner ? `Waiting for ${wish.partner} …` : "Looking for an opponent …");
+    let detail = wish.partner
+      ? `It begins when ${wish.partner} asks for a match with you.`
+      : `${wish.waiting} of ${count(wish.players, "player")} here. It begins by itself.`;
+    if (wish.reason) detail = `${sentence(wish.reason)} It begins as soon as it can.`;
+    write(find("waiting-detail"), detail);
+  }
+
+  #findMatch() {
+    const withFriend = find("whom-friend").checked;
+    const partner = withFriend ? find("partner").value.trim() : "";
+    const missing = withFriend && !partner;
+    write(find("partner-error"), missing ? "Enter your friend’s name." : "");
+    show(find("partner-error"), missing);
+    setAttribute(find("partner"), "aria-invalid", String(missing));
+    if (missing) find("partner").focus();
+    else this.#client.findMatch(partner);
+  }
+}
+
+/** What can be played here comes first. */
+function rank(server) {
+  return server.game !== GAME ? 2 : server.state !== "ready" ? 1 : 0;
+}
+
+function createRow() {
+  const meter = make("div", "meter", make("i"));
+  setAttribute(meter, "aria-hidden", "true");
+  const join = make("button", "secondary small");
+  join.type = "button";
+  return make("li", "server",
+    make("div", "what", make("span", "name"), make("span", "faint small")),
+    make("div", "seats", make("span", "number"), meter),
+    join,
+    make("span", "faint small unplayable"));
+}
+
+function updateRow(row, server, canJoin) {
+  const [what, seats, join, unplayable] = row.children;
+  write(what.children[0], server.name || server.server_id);
+  const playable = server.game === GAME;
+  const parts = [playable ? "" : server.game, server.map, server.region, server.server_id];
+  write(what.children[1], parts.filter(Boolean).join(" · "));
+  write(seats.children[0], `${server.players} of ${server.capacity} players`);
+  const share = server.capacity ? Math.min(1, server.players / server.capacity) : 1;
+  seats.children[1].firstElementChild.style.width = `${Math.round(share * 100)}%`;
+  const full = server.players >= server.capacity;
+  const ready = server.state === "ready";
+  show(join, playable);
+  show(unplayable, !playable);
+  write(unplayable, "Not playable in the browser");
+  const state = !ready ? server.state : full ? "full" : "join";
+  write(join, state.charAt(0).toUpperCase() + state.slice(1));
+  setAttribute(join, "aria-label", `${join.textContent} ${server.name || server.server_id}`);
+  setAttribute(join, "aria-disabled", String(!(canJoin && ready && !full)));
+}
