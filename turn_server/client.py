@@ -169,8 +169,18 @@ class TurnClient:
 
         Args:
             data: any text, commas included. A `|` in it makes it arrive as two; `*` says nothing.
+
+        Raises:
+            TurnError: as every request. `ErrorSymbol.CACHE_FULL` counts as an answer: what the partner has sent is its
+                `detail`, and the next call is to pass the same data again.
+            ReplyLost, UnexpectedReply: as every request.
         """
-        reply = self._request(IncomingSymbol.NOTIFY_GAME_UPDATE, data, self._key, str(self.player), str(self.counter))
+        counter = str(self.counter)
+        try:
+            reply = self._request(IncomingSymbol.NOTIFY_GAME_UPDATE, data, self._key, str(self.player), counter)
+        except TurnError as error:
+            self.counter += error.symbol is ErrorSymbol.CACHE_FULL
+            raise
         _expect(reply, OutgoingSymbol.C_MSG_GAME_DATA, OutgoingSymbol.C_MSG_GAME_NO_DATA)
         self.counter += 1
         return [] if reply.symbol is OutgoingSymbol.C_MSG_GAME_NO_DATA else reply.data.split(JOINT)

@@ -279,6 +279,7 @@ def test_a_connection_goes_on_as_another_protocol(
     chunks, lines = switching
     client, peer = switched(chunks, queue, connect)
     assert (chunks.connections, lines.connections) == (0, 1)
+    assert lines.counters["accepted"] == 1
     peer.send(Data(b"line"))
     client.sock.sendall(b"two\n")
     assert within(queue.get).data == b"two"
