@@ -34,8 +34,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Without a whole message received, where the protocol has no heartbeat. Turn it off for clients that may be
     silent."""
     heartbeat_seconds: float = 20.0
-    """Where this side sends heartbeats (`ConnectionHandler.sends_heartbeats`): nothing received, or nothing sent, until a
-    heartbeat is sent; and between heartbeats."""
+    """Where this side sends heartbeats (`ConnectionHandler.sends_heartbeats`): nothing received, or nothing sent,
+    until a heartbeat is sent; and between heartbeats."""
     missed_heartbeats: int = 2
     """After so many heartbeats in a row without a whole message received, the connection is dropped."""
 
