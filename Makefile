@@ -38,6 +38,8 @@ format: $(VENV)/installed-dev ## put every file into the house format
 
 bench: $(VENV)/installed-dev ## CPU time per message, beside what a user would pick instead
 	$(BIN)/python -m benchmarks.echo
+	$(BIN)/python -m benchmarks.websocket
+	$(BIN)/python -m benchmarks.http
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

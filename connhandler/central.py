@@ -29,7 +29,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
-from gevent import get_hub
 from gevent.event import Event
 
 from connhandler import tasks
@@ -38,6 +37,7 @@ from connhandler.errors import ProtocolError
 from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
 from connhandler.messages import PeerConnected, PeerDisconnected
+from connhandler.tasks import let_the_loop_turn
 from connhandler.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
@@ -299,13 +299,3 @@ class CentralTask:
 
 def _ignore(peer: Peer, message: Any) -> None:
     """The handler of `PeerConnected` and `PeerDisconnected` where a program has none."""
-
-
-def let_the_loop_turn() -> None:
-    """Let the event loop take one whole turn: timers, signals and sockets, and every task that waits for them."""
-    hub = get_hub()
-    timer = hub.loop.timer(0)
-    try:
-        hub.wait(timer)
-    finally:
-        timer.close()

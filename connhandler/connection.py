@@ -111,7 +111,9 @@ def run_connection(
         peer._connection = None
         handler.closed(connection)
     if connection.switch is not None:
-        run_connection(connection.switch.successor, sock, address, connection.switch.received)
+        successor = connection.switch.successor
+        successor.counters["accepted"] += 1
+        run_connection(successor, sock, address, connection.switch.received)
 
 
 class ConnectionReader(ABC):
@@ -206,6 +208,9 @@ class ConnectionWriter(ABC):
     """
 
     limits: Limits = Limits()
+
+    answers_close: ClassVar[bool] = False
+    """Whether the protocol has an answer to the far end's close: then `encode_goodbye` is asked for it as well."""
 
     def __init__(self, sock: gevent.socket.socket) -> None:
         self.sock = sock
@@ -500,7 +505,9 @@ class Connection:
         if self.politely:
             self.intake.wait_until_taken(seconds)
         self.sealed = True
-        if self.ending not in (DisconnectReason.CLOSED_BY_PEER, DisconnectReason.SWITCHED_PROTOCOLS):
+        if self.ending is not DisconnectReason.SWITCHED_PROTOCOLS and (
+            self.ending is not DisconnectReason.CLOSED_BY_PEER or self.writer.answers_close
+        ):
             self._say_goodbye()
         if self.politely and self.outbox.drain(deadline - time.monotonic()):
             if self.ending is DisconnectReason.SWITCHED_PROTOCOLS:

@@ -201,7 +201,7 @@ class ConnectionHandler(ABC):
             self._all_closed.set()
         message = connection.disconnected()
         self.counters[message.reason.value] += 1
-        level = logging.DEBUG if message.reason in QUIET_REASONS else logging.INFO
+        level = self._level_of(connection, message.reason)
         detail = f" ({message.detail})" if message.detail else ""
         logger.log(level, "%s: disconnected: %s%s", message.peer.name, message.reason.value, detail)
         if not connection.intake.announced:
@@ -210,6 +210,10 @@ class ConnectionHandler(ABC):
             self.incoming_queue.put_over_bound(message.peer, (message,))
         else:
             self.incoming_queue.put(message)
+
+    def _level_of(self, connection: Connection, reason: DisconnectReason) -> int:
+        """How loudly the end of a connection is logged."""
+        return logging.DEBUG if reason in QUIET_REASONS else logging.INFO
 
     def _watch_deadlines(self) -> None:
         pause = self._deadline_resolution()

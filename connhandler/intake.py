@@ -104,7 +104,7 @@ class Intake:
             if messages:
                 self._put(messages, sum(map(len, part)))
         if not messages:
-            gevent.sleep(0)  # Nothing holds this task back here: it must not hold the hub.
+            tasks.let_the_loop_turn()  # Nothing holds this task back here: it must not hold the hub.
 
     def _put(self, messages: Sequence[Any], size: int) -> None:
         peer, limits, queue = self._peer, self._limits, self._queue

@@ -12,6 +12,7 @@ from gevent.event import Event
 
 from connhandler import tasks
 from connhandler.connection import Address, Connection, run_connection
+from connhandler.errors import DisconnectReason
 from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
 from connhandler.limits import Limits
 
@@ -57,6 +58,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
         self._random = random
         self._stopping = Event()
         self._failures = 0
+        self._was_open = False
 
     def start(self, retry_time: float | None = None) -> None:
         """Run in a task of its own; `retry_time` as for `run`."""
@@ -123,6 +125,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
             began = time.monotonic()
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._was_open = False
             run_connection(self, sock, (self.address, self.port))
         except (OSError, UnicodeError) as error:  # a UnicodeError is what a host name that cannot exist gives
             self.counters["failed"] += 1
@@ -135,11 +138,24 @@ class OutgoingConnectionHandler(ConnectionHandler):
             self.counters["failed"] += 1
             logger.exception("%s: failed while beginning a connection", self.task_name)
             return 0.0
+        if not self._was_open:
+            self.counters["failed"] += 1
+            return 0.0
         self._failures = 0
         return time.monotonic() - began
 
-    def _log_failure(self, error: Exception) -> None:
-        """One INFO line for the first of a row of failures; the others at DEBUG."""
+    def closed(self, connection: Connection) -> None:
+        self._was_open = connection.intake.announced
+        super().closed(connection)
+
+    def _level_of(self, connection: Connection, reason: DisconnectReason) -> int:
+        return super()._level_of(connection, reason) if connection.intake.announced else self._level_of_failure()
+
+    def _level_of_failure(self) -> int:
+        """INFO for the first of a row of failures; DEBUG for the others."""
         self._failures += 1
-        level = logging.INFO if self._failures == 1 else logging.DEBUG
+        return logging.INFO if self._failures == 1 else logging.DEBUG
+
+    def _log_failure(self, error: Exception) -> None:
+        level = self._level_of_failure()
         logger.log(level, "%s: no connection to %s:%s: %s", self.task_name, self.address, self.port, error)

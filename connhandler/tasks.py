@@ -32,6 +32,19 @@ def spawn(name: str, function: Callable[..., Any], *args: Any) -> Task:
     return task
 
 
+def let_the_loop_turn() -> None:
+    """Let the event loop take one whole turn: timers, signals and sockets, and every task that waits for them.
+
+    `gevent.sleep(0)` lets other tasks run, but tasks that take turns with it have the loop stand still for many turns.
+    """
+    hub = gevent.get_hub()
+    timer = hub.loop.timer(0)
+    try:
+        hub.wait(timer)
+    finally:
+        timer.close()
+
+
 def _run(name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     try:
         return function(*args)

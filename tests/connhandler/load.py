@@ -99,12 +99,14 @@ def reset(sock: gevent.socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def flood(port: int, block: bytes, connections: int = 1, seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Have another process write `block` again and again, as fast as it can."""
-    command = [sys.executable, str(FLOODING_CLIENT), str(port), str(connections), str(seconds)]
+def flood(
+    port: int, block: bytes, connections: int = 1, seconds: float = PATIENCE_SECONDS, handshake: bytes = b""
+) -> Iterator[None]:
+    """Have another process write `block` again and again, as fast as it can, after a handshake if there is one."""
+    command = [sys.executable, str(FLOODING_CLIENT), str(port), str(connections), str(seconds), str(len(handshake))]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
-    process.stdin.write(block)
+    process.stdin.write(handshake + block)
     process.stdin.close()
     try:
         yield

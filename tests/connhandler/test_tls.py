@@ -1,7 +1,5 @@
 """TLS on both sides of a connection, with a certificate made for the test."""
 
-import datetime
-import ipaddress
 import ssl
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,6 @@ import gevent.monkey
 import gevent.socket
 import gevent.ssl
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from connhandler import (
     DisconnectReason,
@@ -28,6 +22,7 @@ from connhandler import (
 )
 from connhandler.framing.chunks import encode_chunks
 from connhandler.testing import check_leaks
+from tests.connhandler.certificates import trusting
 from tests.connhandler.support import (
     Client,
     Data,
@@ -44,55 +39,9 @@ LARGE = bytes(range(256)) * (4 << 10)
 ROOMY = Limits(max_message_bytes=64 << 20, outgoing_soft_bytes=64 << 20, outgoing_hard_bytes=64 << 20)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a private key and its self-signed certificate for `localhost` and 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + signed.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-@pytest.fixture
-def server_context(certificate: Path) -> gevent.ssl.SSLContext:
-    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
 @pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
 def client_context(certificate: Path, request: pytest.FixtureRequest) -> gevent.ssl.SSLContext:
     return trusting(certificate, request.param)
-
-
-def trusting(certificate: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> gevent.ssl.SSLContext:
-    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(certificate)
-    context.maximum_version = version
-    return context
-
-
-@pytest.fixture
-def any_context(certificate: Path) -> gevent.ssl.SSLContext:
-    return trusting(certificate)
 
 
 # --- both ways --------------------------------------------------------------------------------------------------------
