@@ -7,11 +7,13 @@ never blocks.
     socket → Reader.receive (Framing) → Reader.decode → incoming queue → CentralTask.handle
     socket ← Writer.send ← outgoing queue ← (Framing) ← Writer.encode ← Peer.send
 
-Start reading at `connhandler/connection.py`.
+Start reading at `connhandler/connection.py`. What needs a library of its own is imported from its own module:
+`connhandler.websocket`, `connhandler.websocketclient`, `connhandler.http`.
 """
 
 from connhandler.central import CentralTask, Timer
-from connhandler.connection import ConnectionReader, ConnectionWriter, Peer, StreamConnectionWriter
+from connhandler.connection import ConnectionReader, ConnectionWriter, Peer, ProtocolSwitch, StreamConnectionWriter
+from connhandler.conversation import Conversation, ConversationEnded
 from connhandler.errors import Busy, ConnectionClosed, DisconnectReason, ProtocolError, RefusalReason
 from connhandler.framed import FramedConnectionReader
 from connhandler.handler import ConnectionHandler
@@ -31,6 +33,8 @@ __all__ = [
     "ConnectionHandler",
     "ConnectionReader",
     "ConnectionWriter",
+    "Conversation",
+    "ConversationEnded",
     "DisconnectReason",
     "FramedConnectionReader",
     "IncomingConnectionHandler",
@@ -42,6 +46,7 @@ __all__ = [
     "PeerConnected",
     "PeerDisconnected",
     "ProtocolError",
+    "ProtocolSwitch",
     "RefusalReason",
     "Service",
     "StreamConnectionWriter",

@@ -213,11 +213,12 @@ def run(folder: Path, ports: Ports) -> None:
             f"""
 The stack is up.
 
-  who is online, servers, matches   http://127.0.0.1:{ports.http}/
+  play in the browser               http://127.0.0.1:{ports.http}/
+  who is online, servers, matches   http://127.0.0.1:{ports.http}/monitor
   the same for programs             http://127.0.0.1:{ports.http}/status
-  players log in at                 127.0.0.1:{ports.player}
+  players' programs log in at       127.0.0.1:{ports.player}
 
-To play, open two more terminals and start in each:
+To play in a terminal, open two more and start in each:
 
   {sys.executable} -m game_server.play{"" if ports.player == Ports().player else f" --port {ports.player}"}
 

@@ -18,53 +18,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for a wrong setting, after one sentence on stderr.
     """
-    require_extra("game-server", "game-server", "jwt", "cryptography")
+    require_extra("game-server", "game-server", "jwt", "cryptography", "websockets")
     # What follows needs the extra.
     from connhandler import ConnectionHandler, Limits, Service
-    from game_server.config import PROGRAM, load
+    from game_server import config
     from game_server.launcherhandler import LauncherHandler
     from game_server.listener import GameListener
-    from game_server.playerhandler import PlayerHandler
-    from login_server.tickets import TicketChecker
+    from login_server.tickets import GameTokenChecker, TicketChecker
 
-    configuration = load(argv)
+    def wrong(sentence: str) -> int:
+        print(f"{config.PROGRAM}: {sentence}", file=sys.stderr)
+        return 2
+
+    configuration = config.load(argv)
+    config.use(configuration)
     set_up_logging(configuration.log_level)
-    checker = None
+    checker: TicketChecker | GameTokenChecker | None = None
     if configuration.launcher_port:
         if not configuration.server or not configuration.token:
-            print(
-                f"{PROGRAM}: with --launcher-port, --server and the token (GAME_CONTROLLER_TOKEN) are needed too",
-                file=sys.stderr,
+            return wrong(
+                "with --launcher-port, --server and the token (GAME_CONTROLLER_TOKEN) are needed too",
             )
-            return 2
-    elif not (configuration.public_key_file and configuration.issuer and configuration.server_id):
-        print(
-            f"{PROGRAM}: whose tickets are taken? Give --launcher-port, "
-            "or else all of --public-key-file, --issuer and --server-id",
-            file=sys.stderr,
-        )
-        return 2
-    else:
+        if not config.ENABLE_AUTH:
+            return wrong("with --launcher-port, players must show their tickets: leave ENABLE_AUTH on")
+    elif config.ENABLE_AUTH:
         try:
-            key = Path(configuration.public_key_file).read_text()
-            checker = TicketChecker(key, configuration.issuer, configuration.server_id)
+            key = Path(config.PUBLIC_KEY_FILE).read_text()
+            if configuration.server_id:
+                checker = TicketChecker(key, config.TOKEN_ISSUER_URI, configuration.server_id)
+            else:
+                checker = GameTokenChecker(key, config.TOKEN_ISSUER_URI)
         except (OSError, ValueError) as error:
-            print(f"{PROGRAM}: --public-key-file: {error}", file=sys.stderr)
-            return 2
+            return wrong(f"--public-key-file: {error}")
 
     listener = GameListener(configuration, checker)
-    bounds = Limits(
-        max_connections=configuration.max_connections,
-        max_connections_per_address=configuration.max_connections_per_address,
-    )
-    players = PlayerHandler("players", configuration.address, configuration.port, listener.queue, limits=bounds)
     try:
-        players.listen()
+        listener.players.listen()
     except OSError as error:
-        print(f"{PROGRAM}: {error.strerror}", file=sys.stderr)
+        print(f"{config.PROGRAM}: {error.strerror}", file=sys.stderr)
         return 1
-    listener.launcher.port = players.port
-    handlers: list[ConnectionHandler] = [players]
+    handlers: list[ConnectionHandler] = [listener.players]
     if configuration.launcher_port:
         launcher = (configuration.launcher_address, configuration.launcher_port)
         # It is on the same machine, and alone: there is no crowd to keep from coming back at once.

@@ -1,4 +1,14 @@
-"""The game server's settings: defaults, then a TOML file, then the environment, then flags."""
+"""The game server's settings: defaults, then a TOML file, then the environment, then flags.
+
+The settings that other programs of this kind know by names of their own are properties of this module too, and the
+environment variables of these names set them:
+
+    from game_server import config
+
+    config.WS_LISTENER_PORT
+
+says what the program uses once it has called `use`, and before that what the environment says.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +23,25 @@ from game_server.server import Patience
 PROGRAM = "game-server"
 PREFIX = "GAME_SERVER_"
 
-VARIABLES = {"GAME_CONTROLLER_TOKEN": PREFIX + "TOKEN", "PUBLIC_KEY_FILE": PREFIX + "PUBLIC_KEY_FILE"}
+PROPERTIES = {
+    "LOCAL_IP": "address",
+    "WS_LISTENER_PORT": "port",
+    "ENABLE_AUTH": "enable_auth",
+    "TOKEN_ISSUER_URI": "issuer",
+    "PUBLIC_KEY_FILE": "public_key_file",
+}
+"""The module's properties, and the settings that they are."""
+
+LOCAL_IP: str
+WS_LISTENER_PORT: int
+ENABLE_AUTH: bool
+TOKEN_ISSUER_URI: str
+PUBLIC_KEY_FILE: str
+
+VARIABLES = {
+    "GAME_CONTROLLER_TOKEN": PREFIX + "TOKEN",
+    **{name: PREFIX + setting.upper() for name, setting in PROPERTIES.items()},
+}
 """Variables that have a name of their own besides `GAME_SERVER_…`."""
 
 
@@ -22,11 +50,14 @@ def _setting(description: str, **more: Any) -> Meta:
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
-    """All settings. With a `launcher_port` the launcher says whose tickets are taken; without one,
-    `public_key_file`, `issuer` and `server_id` do."""
+    """All settings. With a `launcher_port` the launcher says whose tickets are taken; without one, `public_key_file`
+    and `issuer` do, or nobody is asked for one."""
 
     address: Annotated[str, _setting("local interface that players connect to")] = "127.0.0.1"
     port: Annotated[int, _setting("port that players connect to; 0 takes a free one", ge=0, le=65535)] = PLAYER_PORT
+    origins: Annotated[
+        list[str], _setting("the web pages that may connect, such as https://example.org; none: all of them")
+    ] = []
     launcher_address: Annotated[str, _setting("where the launcher is")] = "127.0.0.1"
     launcher_port: Annotated[
         int, _setting("the launcher's port for game controllers; 0 to run without one", ge=0, le=65535)
@@ -41,10 +72,18 @@ class Configuration(Struct, frozen=True, kw_only=True):
             extra={"secret": True},
         ),
     ] = ""
-    public_key_file: Annotated[str, _setting("without a launcher: the login server's public key (PEM)")] = ""
-    issuer: Annotated[str, _setting("without a launcher: the issuer of the tickets that are taken")] = ""
+    enable_auth: Annotated[bool, _setting("without a launcher: whether players must show a token")] = True
+    public_key_file: Annotated[str, _setting("without a launcher: the public key of who issues the tokens (PEM)")] = (
+        "public_key.pem"
+    )
+    issuer: Annotated[str, _setting("without a launcher: the issuer of the tokens that are taken")] = (
+        "urn:ece4564:token-issuer"
+    )
     server_id: Annotated[
-        str, _setting("without a launcher: the server that the tickets must be for", max_length=128)
+        str,
+        _setting(
+            "without a launcher: take only the login server's tickets, and only those to this server", max_length=128
+        ),
     ] = ""
     forfeit_seconds: Annotated[float, _setting("a player who is gone for so long loses", ge=0.1, le=86_400)] = (
         Patience().forfeit_seconds
@@ -73,6 +112,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
         )
 
 
+_in_use: list[Configuration] = []
+
+
 def load(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> Configuration:
     """Read the settings.
 
@@ -94,5 +136,21 @@ def load(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         argv=argv,
         environ=variables,
         environment_prefix=PREFIX,
-        epilog="GAME_CONTROLLER_TOKEN and PUBLIC_KEY_FILE are read from the environment too.",
+        epilog=f"These are read from the environment too: {', '.join(VARIABLES)}.",
     )
+
+
+def use(configuration: Configuration) -> None:
+    """Let the properties of this module be those of a configuration, from now on."""
+    _in_use[:] = [configuration]
+
+
+def __getattr__(name: str) -> Any:
+    """Raises:
+    AttributeError: the module has no such property.
+    SystemExit: as for `load`, if nothing is in use yet and the environment is wrong.
+    """
+    if name not in PROPERTIES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    configuration = _in_use[0] if _in_use else load([])
+    return getattr(configuration, PROPERTIES[name])

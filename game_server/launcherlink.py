@@ -3,10 +3,13 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from connhandler import CentralTask, PeerConnected, PeerDisconnected, Timer
+from connhandler import PeerConnected, PeerDisconnected, Timer
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server import protocol
+from game_server.admission import Denial
 from game_server.config import PROGRAM, Configuration
 from game_server.launcherhandler import LauncherPeer
 from game_server.reporter import MatchReporter
@@ -20,9 +23,15 @@ from game_server_launcher.protocol import (
     ServerReady,
     TicketUsed,
 )
-from login_server.tickets import Ticket, TicketChecker
+from login_server.tickets import GameTokenChecker, Ticket, TicketChecker, TicketError
+
+if TYPE_CHECKING:
+    from game_server.listener import GameListener
 
 logger = logging.getLogger(__name__)
+
+Checker = TicketChecker | GameTokenChecker
+"""Of the login server's tickets to this server, or of anybody's tokens to single games."""
 
 GAME_MAP = "7x6"
 
@@ -33,13 +42,13 @@ class LauncherLink:
     Losing the launcher never touches a game: what it misses, it is told when it is back.
 
     Args:
-        central: whose timers are used.
+        central: whose timers are used, and whose port players connect to.
         configuration: the program's settings.
         checker: what tickets are checked with; None to hear from the launcher whose tickets are taken.
+        lock: guards the checker, which the tasks of the players' connections use.
         changed: called when `closing` or `forlorn` may have become true, or a match was recorded.
 
     Attributes:
-        port: that players connect to.
         checker: None while it is not known whose tickets are taken.
         reporter: what it knows of the matches.
         refused: the launcher does not know this server.
@@ -48,18 +57,19 @@ class LauncherLink:
 
     def __init__(
         self,
-        central: CentralTask,
+        central: "GameListener",
         configuration: Configuration,
-        checker: TicketChecker | None,
+        checker: Checker | None,
+        lock: AbstractContextManager[object],
         changed: Callable[[], None],
     ) -> None:
-        self.port = configuration.port
         self.checker = checker
         self.reporter = MatchReporter()
         self.refused = False
         self.forlorn = False
         self._central = central
         self._configuration = configuration
+        self._lock = lock
         self._changed = changed
         self._server_id = configuration.server_id
         self._used: dict[str, float] = {}
@@ -69,6 +79,24 @@ class LauncherLink:
     def start(self) -> None:
         if self._configuration.launcher_port:
             self._miss()
+
+    def check(self, text: str, game_id: str, now: float) -> Ticket:
+        """Take a ticket to a game. Called by the tasks of the players' connections.
+
+        Raises:
+            Denial: nobody has said yet whose tickets are good.
+            TicketError: it is not good.
+        """
+        with self._lock:
+            if self.checker is None:
+                reason = "the server has not heard from the login server yet; try again soon"
+                raise Denial("not_ready", reason, 503)
+            if isinstance(self.checker, GameTokenChecker):
+                return self.checker.check(text, game_id, now)
+            ticket = self.checker.check(text, now)
+            if ticket.game_id != game_id:
+                raise TicketError("ticket_wrong_game", f"this ticket is for {ticket.game_id}, not for {game_id}")
+            return ticket
 
     # --- what the games tell ------------------------------------------------------------------------
 
@@ -114,7 +142,7 @@ class LauncherLink:
         known = {ticket.ticket_id: ticket.expires_at for ticket in message.used_tickets}
         own = {} if self.checker is None else self.checker.used
         self._trust(message.issuer, message.public_key, known)
-        peer.send(ServerReady(port=self.port, version=str(max(protocol.VERSIONS)), map=GAME_MAP))
+        peer.send(ServerReady(port=self._central.players.port, version=protocol.VERSION, map=GAME_MAP))
         peer.send(PlayerCountChanged(players=self._players))
         for ticket_id in own.keys() - known.keys():
             peer.send(TicketUsed(ticket_id=ticket_id, expires_at=own[ticket_id]))
@@ -136,19 +164,20 @@ class LauncherLink:
 
     def _trust(self, issuer: str, public_key: str, used: dict[str, float]) -> None:
         """Take the tickets of this issuer; those that were used, by whatever account, stay used."""
-        self._used |= used
-        if self.checker is not None:
-            self._used |= self.checker.used
-        if not public_key:
-            return
-        try:
-            checker = TicketChecker(public_key, issuer, self._server_id)
-        except ValueError as error:
-            logger.error("the login server's public key cannot be used: %s", error)
-            return
-        checker.used = self._used
-        self._used = {}
-        self.checker = checker
+        with self._lock:
+            self._used |= used
+            if self.checker is not None:
+                self._used |= self.checker.used
+            if not public_key:
+                return
+            try:
+                checker = TicketChecker(public_key, issuer, self._server_id)
+            except ValueError as error:
+                logger.error("the login server's public key cannot be used: %s", error)
+                return
+            checker.used = self._used
+            self._used = {}
+            self.checker = checker
 
     def _miss(self) -> None:
         self._wait = self._central.call_later(self._configuration.orphan_seconds, self._give_up)

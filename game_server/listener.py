@@ -1,20 +1,27 @@
-"""The central task of the game server: it owns all games by id, and answers everybody who is connected."""
+"""The central point of control of the game server, and its central task: it owns the listener for players and all games
+by their ids, and hands each connection to the one that it is for."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
 from gevent.event import Event
+from gevent.lock import RLock
 
-from connhandler import CentralTask, Peer, PeerConnected, PeerDisconnected, ProtocolError, Timer
-from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome, agree_on_version
+from connhandler import CentralTask, Limits, Peer, PeerConnected, PeerDisconnected, Timer
+from connhandler.framing.httprequest import HttpError, HttpRequest
+from connhandler.jsonmessage import Ping, Refused, ShuttingDown, Welcome
 from game_server import protocol
-from game_server.config import PROGRAM, Configuration
+from game_server.admission import Admission, Denial, admit_by_name, admit_with_ticket, read_request
+from game_server.config import Configuration
 from game_server.controller import GameController
-from game_server.games import Denial, GameCollection
+from game_server.games import GameCollection
 from game_server.launcherhandler import LauncherPeer
-from game_server.launcherlink import LauncherLink
-from game_server.playerhandler import PlayerPeer
+from game_server.launcherlink import Checker, LauncherLink
+from game_server.playerhandler import Misunderstood, PlayerHandler, PlayerPeer
+from game_server.protocol import CloseCode
+from game_server.reporter import GameReport
 from game_server.server import GameServer
 from game_server_launcher.protocol import (
     ControllerAccepted,
@@ -23,7 +30,7 @@ from game_server_launcher.protocol import (
     PlayersExpected,
     StopServer,
 )
-from login_server.tickets import TicketChecker, TicketError
+from login_server.tickets import TicketError
 
 logger = logging.getLogger(__name__)
 
@@ -34,46 +41,71 @@ BREAK_OFF_PART = 0.3
 """After this part of the grace that the launcher gives for a stop, the games that go on are broken off. The rest is
 for telling the launcher how they ended, and for closing the connections to players who do not read."""
 
+MAX_MESSAGE_BYTES = 64 * 1024
+"""A player has nothing to say that is longer than a line."""
+
 
 class GameListener(CentralTask):
     """All games, and the connections to them.
 
+    Who comes is found out by each connection's own task (`authenticate`), and commands are carried out by the tasks of
+    the controllers. All else is done here: connections come and go, timers fire, the launcher speaks. What happens in a
+    game, in whichever task, comes here as a message, and the game is then settled: its timer set, the launcher told.
+
+    The lock guards what the connections' tasks share with this one: the games by id and the tickets that were used.
+    With threads it would be needed; tasks of gevent switch only where they wait, and nothing waits with the lock held.
+
     Args:
         configuration: the program's settings.
         checker: what tickets are checked with; None to hear from the launcher whose tickets are taken.
+        clock: Unix time.
         **kwargs: those of `CentralTask`.
 
     Attributes:
+        players: listens for players.
         games: all of them.
         launcher: the link to the launcher.
         end: called with a reason when nobody needs this server any more; the program sets it.
     """
 
-    def __init__(self, configuration: Configuration, checker: TicketChecker | None = None, **kwargs: Any) -> None:
-        super().__init__("game_listener", **kwargs)
-        self.launcher = LauncherLink(self, configuration, checker, self._end_if_done)
-        self.games = GameCollection(
-            configuration.patience,
-            configuration.max_games,
-            self.new_id,
-            self.random,
-            self.launcher.reporter.follow,
+    def __init__(
+        self,
+        configuration: Configuration,
+        checker: Checker | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__("game_listener", clock=clock, **kwargs)
+        self._lock = RLock()
+        self._enable_auth = configuration.enable_auth
+        self._patience = configuration.patience
+        self.players = PlayerHandler(
+            "players",
+            configuration.address,
+            configuration.port,
+            self.queue,
+            authenticate=self.authenticate,
+            origins=configuration.origins or None,
+            limits=Limits(
+                max_connections=configuration.max_connections,
+                max_connections_per_address=configuration.max_connections_per_address,
+                max_message_bytes=MAX_MESSAGE_BYTES,
+            ),
         )
+        self.launcher = LauncherLink(self, configuration, checker, self._lock, self._end_if_done)
+        self.games = GameCollection(configuration.max_games, self._make_game, self.new_id, self.random)
         self.end: Callable[[str], None] = lambda why: self.stop()
-        self._address = configuration.address
+        self._guests = 0
         self._controllers: dict[Peer, GameController] = {}
         self._waits: dict[str, tuple[float, Timer]] = {}
         self._time_report: Timer | None = None
         self._stopping = False
         self._finished: Event | None = None
         self.dispatch = {
-            (PlayerPeer, Hello): self.hello,
-            (PlayerPeer, Pong): self.pong,
-            (PlayerPeer, protocol.JoinGame): self.join_game,
-            (PlayerPeer, protocol.Resume): self.resume,
-            (PlayerPeer, protocol.Drop): self.execute,
-            (PlayerPeer, protocol.Resign): self.execute,
-            (PlayerPeer, protocol.Events): self.execute,
+            (PlayerPeer, PeerConnected): self.player_connected,
+            (PlayerPeer, protocol.Command): self.hand_over,
+            (PlayerPeer, Misunderstood): self.hand_over,
             (PlayerPeer, PeerDisconnected): self.player_disconnected,
             (LauncherPeer, PeerConnected): self.launcher.connected,
             (LauncherPeer, Welcome): self.launcher.welcome,
@@ -89,91 +121,89 @@ class GameListener(CentralTask):
         }
 
     def on_start(self) -> None:
-        logger.info("players connect to %s:%d", self._address, self.launcher.port)
+        logger.info("players connect to ws://%s:%d", self.players.address, self.players.port)
         self.launcher.start()
 
-    def on_shutdown(self) -> Event | None:
+    def on_shutdown(self) -> Event:
         self._stopping = True
-        self._break_off_games()
+        for game in self.games:
+            game.break_off("server_stopped")
         self._tell_players("the server stops")
-        if not self._awaits_record:
-            return None
         self._finished = Event()
+        self.post(self._end_if_done)  # after what the games have just told
         return self._finished
+
+    # --- in the tasks of the connections, before the upgrade ----------------------------------------
+
+    def authenticate(self, peer: PlayerPeer, request: HttpRequest) -> None:
+        """Find out who comes and whether the game can be this player's, and keep it as the peer's `admission`.
+
+        Raises:
+            HttpError: the player is not let in.
+        """
+        try:
+            with self._lock:
+                peer.admission = self._admission(request)
+                self.games.find(peer.admission, open_for_new=not self._closing)
+        except Denial as denial:
+            headers = {"WWW-Authenticate": "Bearer"} if denial.status == 401 else {}
+            raise HttpError(denial.status, str(denial), headers) from denial
+
+    def _admission(self, request: HttpRequest) -> Admission:
+        presented = read_request(request)
+        if presented.resume_key:
+            return self.games.by_key(presented.game_id, presented.resume_key)
+        if not self._enable_auth:
+            self._guests += not presented.name
+            return admit_by_name(presented, self._guests)
+        if not presented.token:
+            raise Denial("no_ticket", "show a ticket: ?token=… or Authorization: Bearer …", 401)
+        try:
+            ticket = self.launcher.check(presented.token, presented.game_id, self._clock())
+        except TicketError as error:
+            raise Denial(error.code, error.message, 401) from error
+        self.post(self.launcher.ticket_used, ticket)
+        return admit_with_ticket(ticket)
 
     # --- players ------------------------------------------------------------------------------------
 
-    def hello(self, peer: PlayerPeer, message: Hello) -> None:
-        answer = agree_on_version(message, protocol.VERSIONS, PROGRAM)
-        peer.send(answer)
-        if isinstance(answer, Welcome):
-            peer.version = answer.version
-        else:
-            peer.disconnect(answer.code)
-
-    def pong(self, peer: PlayerPeer, message: object) -> None:
-        """A sign of life; that it was received is all there is to it."""
-
-    def join_game(self, peer: PlayerPeer, message: protocol.JoinGame) -> None:
-        self._let_in(peer, "join_game", self._by_ticket, message.ticket)
-
-    def resume(self, peer: PlayerPeer, message: protocol.Resume) -> None:
-        self._let_in(peer, "resume", self.games.by_key, message.resume_key)
-
-    def execute(self, peer: PlayerPeer, message: protocol.Drop | protocol.Resign | protocol.Events) -> None:
-        controller = self._controllers.get(peer)
-        if controller is None:
-            about = type(message).__name__.lower()
-            peer.send(Refused(code="not_seated", message="join a game first", about=about))
+    def player_connected(self, peer: PlayerPeer, message: PeerConnected) -> None:
+        try:
+            with self._lock:
+                game = self.games.find_or_create(peer.admission, open_for_new=not self._closing)
+        except Denial as denial:  # It was true when the connection began, and is so no more.
+            logger.info("%s: not let in: %s", peer.name, denial)
+            peer.disconnect(str(denial), CloseCode.NOT_LET_IN)
             return
-        controller.execute(message, self.now)
-        self._settle(controller.game)
+        logger.info("%s: %s comes to %s", peer.name, peer.admission.player, game.game_id)
+        peer.logged_in = True
+        controller, replaced = game.connect(peer, peer.admission.player)
+        self._controllers[peer] = controller
+        if replaced is not None:
+            self._dismiss(replaced, CloseCode.REPLACED, "you came back with another connection")
+        self.post(self._settle, game)
+
+    def hand_over(self, peer: PlayerPeer, message: protocol.Command | Misunderstood) -> None:
+        """The connection's controller sees to it, in its own task."""
+        self._controllers[peer].conversation.hand_over(message)
 
     def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
-        controller = self._controllers.pop(peer, None)
-        if controller is not None:
-            logger.info("%s: %s left %s", peer.name, controller.player, controller.game.game_id)
-            controller.game.leave(controller, self.now)
-            self._settle(controller.game)
-
-    def _let_in(self, peer: PlayerPeer, about: str, find: Callable[[str], tuple[GameServer, str]], proof: str) -> None:
-        """Seat the player in the game that `find` finds by what he shows, or end the connection."""
-        if not peer.version:
-            raise ProtocolError("say hello first")
+        """The controller leaves the game when it has carried out what came before."""
         if peer in self._controllers:
-            peer.send(Refused(code="already_seated", message="you have a seat already", about=about))
-            return
-        try:
-            game, player = find(proof)
-        except Denial as denial:
-            logger.info("%s: not let in: %s", peer.name, denial)
-            peer.send(Refused(code=denial.code, message=str(denial), about=about))
-            peer.disconnect(denial.code)
-            return
-        logger.info("%s: %s takes a seat in %s", peer.name, player, game.game_id)
-        peer.logged_in = True
-        controller = GameController(peer, game, player)
-        self._controllers[peer] = controller
-        replaced = game.enter(controller, self.now)
-        if replaced is not None:
-            self._dismiss(replaced, "replaced", "you came back with another connection")
-        self._settle(game)
+            self._controllers[peer].conversation.end()
 
-    def _by_ticket(self, text: str) -> tuple[GameServer, str]:
-        if self.launcher.checker is None:
-            raise Denial("not_ready", "the server has not heard from the login server yet; try again soon")
-        try:
-            ticket = self.launcher.checker.check(text, self.now)
-        except TicketError as error:
-            raise Denial(error.code, error.message) from error
-        self.launcher.ticket_used(ticket)
-        return self.games.for_ticket(ticket, self.now, open_for_new=not self._closing), ticket.player
+    def _left(self, controller: GameController) -> None:
+        """A controller's task is over. Of one that was dismissed, the game knows already."""
+        if self._controllers.pop(controller.peer, None) is not None:
+            logger.info("%s: %s left %s", controller.peer.name, controller.player, controller.game.game_id)
+            controller.game.leave(controller)
+            self.post(self._settle, controller.game)
 
-    def _dismiss(self, controller: GameController, code: str, text: str) -> None:
-        """This connection has no seat any more: what comes from it from now on changes nothing."""
+    def _dismiss(self, controller: GameController, code: CloseCode, text: str) -> None:
+        """This connection is none of a game any more: what came from it and was not carried out yet is forgotten."""
         self._controllers.pop(controller.peer, None)
-        controller.peer.send(Refused(code=code, message=text))
-        controller.peer.disconnect(code)
+        controller.conversation.abandon()
+        controller.peer.disconnect(text, code)
 
     def _tell_players(self, text: str) -> None:
         for peer in self._controllers:
@@ -181,9 +211,28 @@ class GameListener(CentralTask):
 
     # --- games --------------------------------------------------------------------------------------
 
+    def _make_game(self, game_id: str, is_match: bool) -> GameServer:
+        game = GameServer(
+            game_id,
+            is_match=is_match,
+            patience=self._patience,
+            clock=self._clock,
+            left=lambda controller: self.post(self._left, controller),
+        )
+        game.publisher.subscribe(CentralSubscriber(self, game, self.launcher.reporter.report_of(game)))
+        return game
+
+    def happened(self, game: GameServer, report: GameReport, event: protocol.GameEvent) -> None:
+        """Something has happened in a game: called for each event, as a message."""
+        report.event_published(event)
+        self._settle(game)
+
     def _settle(self, game: GameServer) -> None:
-        """Something has happened in a game: see to it that its time passes, and that everybody knows who is here."""
-        due_at = game.due_at()
+        """See to it that a game's time passes, and that everybody knows who is here.
+
+        Comes as a message, after the events that are the reason for it.
+        """
+        due_at = game.due_at() if self.games.get(game.game_id) is game else None
         wait = self._waits.get(game.game_id)
         if wait is None or wait[0] != due_at:
             if wait is not None:
@@ -195,28 +244,22 @@ class GameListener(CentralTask):
         if self.launcher.reporter.reporting and self._time_report is None:
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
         self.launcher.players_counted(len(self._controllers))
-        self._end_if_done()
+        self.post(self._end_if_done)  # after what the game has told on the way
 
     def _time_passed(self, game: GameServer) -> None:
         del self._waits[game.game_id]
-        if game.pass_time(self.now):
-            self.games.forget(game)
+        if game.pass_time():
+            with self._lock:
+                self.games.forget(game)
             for controller in game.dismiss():
-                self._dismiss(controller, "game_closed", "the game is over and closed")
-            self.launcher.players_counted(len(self._controllers))
-        else:
-            self._settle(game)
+                self._dismiss(controller, CloseCode.GAME_CLOSED, "the game is over and closed")
+        self.post(self._settle, game)
 
     def _report_times(self) -> None:
         self._time_report = None
         if self.launcher.reporter.reporting:
             self.launcher.reporter.report_times(self.now)
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
-
-    def _break_off_games(self) -> None:
-        for game in self.games:
-            game.break_off("server_stopped", self.now)
-            self._settle(game)
 
     # --- the launcher's wishes, and the end ---------------------------------------------------------
 
@@ -225,9 +268,12 @@ class GameListener(CentralTask):
         if message.match_id in ("", protocol.ANY_GAME) or message.expires_at <= self.now or self._closing:
             return
         try:
-            self._settle(self.games.expect(message.match_id, message.players, self.now))
+            with self._lock:
+                game = self.games.expect(message.match_id, message.players)
         except Denial as denial:
             logger.warning("%s: no game for match %s: %s", peer.name, message.match_id, denial)
+            return
+        self._settle(game)
 
     def stop_server(self, peer: LauncherPeer, message: StopServer) -> None:
         if self._stopping:
@@ -255,3 +301,15 @@ class GameListener(CentralTask):
             self._finished.set()
         if (self._closing or self.launcher.forlorn) and not self.games.going_on and not self._awaits_record:
             self.end("nobody needs this server any more")
+
+
+class CentralSubscriber:
+    """Subscribes the central task to one game: it hears each event as a message, whichever task made it happen."""
+
+    def __init__(self, listener: GameListener, game: GameServer, report: GameReport) -> None:
+        self._listener = listener
+        self._game = game
+        self._report = report
+
+    def event_published(self, event: protocol.GameEvent) -> None:
+        self._listener.post(self._listener.happened, self._game, self._report, event)

@@ -173,7 +173,13 @@ def visit_lobby(arguments: argparse.Namespace, credentials: Credentials) -> Play
 def make_client(arguments: argparse.Namespace, credentials: Credentials, view: View) -> tuple[PlayClient, Service]:
     def connect(visit: Visit) -> GameServerHandler:
         handler = GameServerHandler(
-            "game_server", visit.address, visit.port, client.queue, visit=visit.number, limits=LIMITS
+            "game_server",
+            visit.address,
+            visit.port,
+            client.queue,
+            visit=visit,
+            refused=lambda *refusal: client.post(client.game_server_refused, *refusal),
+            limits=LIMITS,
         )
         handler.start()
         return handler

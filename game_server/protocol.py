@@ -1,23 +1,43 @@
-"""What is said between a player and the game server on its port.
+"""What is said between a player and the game server.
 
-Every message is a JSON object with a `"type"`, in 16-bit chunks (`connhandler.tcpmessage`). A connection begins with
-the player's `Hello` and the server's `Welcome`; then the player shows a ticket (`JoinGame`) or, after a lost
-connection, the resume key that the first `Joined` brought (`Resume`). From then on the server sends every event of
-the game as a `GameEvent`. A wrong move is answered with `Refused` and the connection stays; a ticket or resume key
-that is not accepted is answered with `Refused` and the connection ends.
+A player opens a WebSocket to `ws://ADDRESS:PORT/GAME_ID`. The last segment of the path is the game's id: the match's id
+for a ticket of a match, `*` (`ANY_GAME`) for a ticket without one. The proof of who comes goes with it:
+
+* `?token=TICKET`, or the header `Authorization: Bearer TICKET`;
+* `?resume=RESUME_KEY` after a lost connection, with the game id and the key that `Joined` brought; it goes before a
+  ticket that is there too;
+* on a server that checks nobody (`ENABLE_AUTH=false`): `?player=NAME`, or nothing to be called `guest-N`.
+
+Who is not let in is told so before the upgrade, by an HTTP status: 400 (no game id), 401 (no ticket or key, or not a
+good one), 403 (the game is not this player's), 503 (not ready, or full); the body is `CODE: reason`. The sub-protocol
+`four-in-a-row.v1` may be offered.
+
+Each message is one JSON object in a text frame. The first one comes from the server: `Joined`, which says how the game
+stands; every event of the game follows by itself as a `GameEvent`. A player's commands have their name as `"command"`
+and, if the player wants to tell answers apart, an `"id"`. Each command has exactly one `Response`, in the order of the
+commands and after the events that it caused: `"status"` is `"ok"`, or `"error"` with the `error`; `command` and `id`
+are those of the command, and an `id` or `error` or `state` that there is not is left out. A frame that is no command
+(binary, not JSON, of an unknown name, out of bounds) is answered with an error too, with an empty `command` if it has
+none that can be read, and the connection stays.
+
+The connection ends with one of the codes of `CloseCode`, or of RFC 6455, section 7.4.1: 1001 when the server stops,
+1002 and 1007 and 1009 for what is no WebSocket message that is taken here.
 """
 
-from typing import Annotated
+from enum import IntEnum
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
+from connhandler.jsonmessage import ShuttingDown
 from connhandler.messages import Message
 from game_server.model import Event, FourInARow, GameBegan, GameEnded, PieceDropped
 from game_server.model.events import Name
 
-VERSIONS = (1,)
 PLAYER_PORT = 10020
+SUBPROTOCOL = "four-in-a-row.v1"
+VERSION = "1"
+"""Of this protocol, as the list of servers shows it."""
 
 GAME = "four_in_a_row"
 """The name of this game: what a player asks the login server for."""
@@ -26,10 +46,22 @@ ANY_GAME = "*"
 """The game id in the ticket of a player who joined the server without a match."""
 
 Id = Annotated[str, Meta(max_length=128)]
-Key = Annotated[str, Meta(min_length=1, max_length=128)]
-Ticket = Annotated[str, Meta(min_length=1, max_length=8192)]
+Key = Annotated[str, Meta(max_length=128)]
+CommandId = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Seat = Annotated[int, Meta(ge=0, le=1)]
 Sequence = Annotated[int, Meta(ge=0, le=1_000_000)]
 UnixTime = Annotated[float, Meta(ge=0, le=1e12)]
+
+
+class CloseCode(IntEnum):
+    """Why the server ends a connection, where RFC 6455 has no code for it; the reason in words comes along."""
+
+    REPLACED = 4001
+    """The same player has come with another connection."""
+    GAME_CLOSED = 4002
+    """The game is over, and was kept long enough."""
+    NOT_LET_IN = 4003
+    """What was true when the connection began is so no more: the game is gone, or the server is full or stops."""
 
 
 # --- events that are not the model's: who is there --------------------------------------------------
@@ -39,7 +71,7 @@ class PlayerSeated(Event, frozen=True, tag="player_seated"):
     """A player has come for the first time."""
 
     player: Name
-    seat: Annotated[int, Meta(ge=0, le=1)]
+    seat: Seat
 
 
 class PlayerGone(Event, frozen=True, tag="player_gone"):
@@ -72,50 +104,48 @@ class GameState(Struct):
 # --- players to game server -------------------------------------------------------------------------
 
 
-class JoinGame(Message):
-    """Take the seat that a ticket is for. Answer: `Joined`, or `Refused` and the end of the connection."""
+class Command(Message, tag_field="command", kw_only=True, omit_defaults=True):
+    """Base of what a player wants. Each has one `Response`, which brings the `id` back."""
 
-    ticket: Ticket
-
-
-class Resume(Message):
-    """Take back the seat of a lost connection. Answer: `Joined`, or `Refused` and the end of the connection."""
-
-    resume_key: Key
+    id: CommandId | None = None
 
 
-class Drop(Message):
-    """Drop a piece into a column from 0 to 6. Answer: the event, or `Refused`.
+class Drop(Command):
+    """Drop a piece into a column from 0 to 6.
 
-    The bounds are wider than the board, so that a wrong column gets a clear answer and not the end of the connection.
+    The bounds are wider than the board, so that a wrong column gets the answer of the game's rules.
     """
 
     column: Annotated[int, Meta(ge=-100, le=100)]
 
 
-class Resign(Message):
-    """Give the game up. Answer: the event, or `Refused`."""
+class Resign(Command):
+    """Give the game up."""
 
 
-class Events(Message):
-    """Ask for all events from this number on. Answer: those that there are, or `Refused` if some are gone."""
+class Events(Command):
+    """Ask for all events from this number on: a `GameEvent` for each that there is, then the `Response`."""
 
     from_sequence: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class State(Command):
+    """Ask how the game stands: the `Response` has it as its `state`."""
 
 
 # --- game server to players -------------------------------------------------------------------------
 
 
 class Joined(Message):
-    """A seat was taken; the events after `state.sequence` follow by themselves.
+    """The first message of every connection; the events after `state.sequence` follow by themselves.
 
     `resume_key` is a secret of this player for this game: whoever shows it within the time that a game waits for a
-    lost player gets the seat back.
+    lost player gets the seat back. Who only watches has no `seat` (None), and no key (empty).
     """
 
     game_id: Id
     player: Name
-    seat: Annotated[int, Meta(ge=0, le=1)]
+    seat: Seat | None
     state: GameState
     resume_key: Key
 
@@ -128,5 +158,22 @@ class GameEvent(Message):
     event: AnyEvent
 
 
-FromPlayer = Hello | Pong | JoinGame | Resume | Drop | Resign | Events
-ToPlayer = Welcome | Ping | Refused | ShuttingDown | Joined | GameEvent
+class Problem(Struct):
+    """Why a command was not carried out: `code` is for programs, `message` for people."""
+
+    code: Annotated[str, Meta(max_length=64)]
+    message: Annotated[str, Meta(max_length=1024)]
+
+
+class Response(Message, kw_only=True, omit_defaults=True):
+    """The answer to one command."""
+
+    status: Literal["ok", "error"]
+    command: Annotated[str, Meta(max_length=64)]
+    id: CommandId | None = None
+    error: Problem | None = None
+    state: GameState | None = None
+
+
+FromPlayer = Drop | Resign | Events | State
+ToPlayer = Joined | GameEvent | Response | ShuttingDown

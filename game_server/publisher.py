@@ -1,7 +1,10 @@
 """What lets many look at one game: its subscribers, and its numbered events."""
 
 from collections import deque
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+from gevent.lock import RLock
 
 from game_server import protocol
 
@@ -12,43 +15,60 @@ MAX_EVENTS = 500
 class Subscriber(Protocol):
     """Whoever wants to know what happens in a game."""
 
-    def event_published(self, event: protocol.GameEvent) -> None: ...
+    def event_published(self, event: protocol.GameEvent) -> None:
+        """Called by whichever task made it happen, with the game's lock held: must return at once."""
 
 
 class GamePublisher:
     """Numbers the events of one game, gives each to every subscriber, and keeps them for those who come later.
 
-    Called by the central task only. It never waits for a subscriber: `event_published` must return at once.
+    Any task may call any method. The lock keeps an event's number, its place among those that are kept and its way to
+    the subscribers together: every subscriber hears the same events in the same order, without gaps. With threads it
+    would be needed; tasks of gevent switch only where they wait, and nothing here does: no subscriber is waited for,
+    so that none that is slow holds up the others (`Peer.send` puts and returns).
+
+    Args:
+        lock: one that the same task may take again; by default the publisher has one of its own.
     """
 
-    def __init__(self) -> None:
-        self.sequence = 0
-        """The number of the last event."""
+    def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
+        self._lock = lock or RLock()
+        self._sequence = 0
         self._events: deque[protocol.GameEvent] = deque(maxlen=MAX_EVENTS)
         self._subscribers: list[Subscriber] = []
 
+    @property
+    def sequence(self) -> int:
+        """The number of the last event."""
+        return self._sequence
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """From the next event on."""
-        self._subscribers.append(subscriber)
+        with self._lock:
+            self._subscribers.append(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        self._subscribers.remove(subscriber)
+        """No more events, for one that is subscribed."""
+        with self._lock:
+            self._subscribers.remove(subscriber)
 
     def publish(self, event: protocol.AnyEvent, now: float) -> None:
         """Args:
         event: what has happened.
         now: Unix time.
         """
-        self.sequence += 1
-        numbered = protocol.GameEvent(sequence=self.sequence, at=now, event=event)
-        self._events.append(numbered)
-        for subscriber in tuple(self._subscribers):
-            subscriber.event_published(numbered)
+        with self._lock:
+            self._sequence += 1
+            numbered = protocol.GameEvent(sequence=self._sequence, at=now, event=event)
+            self._events.append(numbered)
+            for subscriber in tuple(self._subscribers):
+                subscriber.event_published(numbered)
 
     @property
     def oldest(self) -> int:
         """The number of the oldest event that is still kept; that of the first one while there is none."""
-        return self.sequence - len(self._events) + 1
+        with self._lock:
+            return self._sequence - len(self._events) + 1
 
     def events_from(self, sequence: int) -> list[protocol.GameEvent]:
         """All events from a number on, which is at least 1.
@@ -56,6 +76,7 @@ class GamePublisher:
         Raises:
             LookupError: some of them are not kept any more.
         """
-        if sequence < self.oldest:
-            raise LookupError(f"events before {self.oldest} are not kept any more")
-        return [event for event in self._events if event.sequence >= sequence]
+        with self._lock:
+            if sequence < self.oldest:
+                raise LookupError(f"events before {self.oldest} are not kept any more")
+            return [event for event in self._events if event.sequence >= sequence]

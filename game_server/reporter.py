@@ -54,9 +54,9 @@ class MatchReporter:
         """How many ended matches nobody has recorded yet."""
         return len(self._unrecorded)
 
-    def follow(self, game: GameServer) -> None:
-        """Report this game from now on."""
-        game.publisher.subscribe(GameReport(self, game))
+    def report_of(self, game: GameServer) -> "GameReport":
+        """What is to be told each event of a game, by the central task."""
+        return GameReport(self, game)
 
     def send(self, fact: Message) -> None:
         """Tell the launcher, if it is here."""
@@ -122,7 +122,8 @@ class MatchReporter:
 
 
 class GameReport:
-    """The subscriber that turns one game's events into the facts that the launcher wants.
+    """Turns one game's events into the facts that the launcher wants. The central task tells it the events, each when
+    it comes to it: how the game stands may be later than that already.
 
     A match of the login server is reported as soon as one of its players comes, an open game when it begins.
     """

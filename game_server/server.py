@@ -1,12 +1,15 @@
 """One game by its id: who sits where, who is there, how long it waits for those who are not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
+from gevent.lock import RLock
 from msgspec import Struct
 
+from connhandler.websocketmessage import WebSocketPeer
 from game_server import protocol
 from game_server.controller import GameController
-from game_server.model import FourInARow, GameBegan, IllegalMove, ModelEvent
+from game_server.model import FourInARow, GameBegan, GameEnded, IllegalMove
+from game_server.model.lockedgame import LockedGame
 from game_server.publisher import GamePublisher
 
 
@@ -31,16 +34,23 @@ class Seat(Struct):
 
 
 class GameServer:
-    """One game. It changes only by its methods, each of which says what happened through the publisher.
+    """One game, with its publisher and a controller for each connection. It changes only by its methods and by those of
+    its model, and says what happened through the publisher.
 
-    It reads no clock and sets no timers: the time is an argument, and `due_at` says when `pass_time` is to be called
-    next. The central task calls all of it.
+    It sets no timers: `due_at` says when `pass_time` is to be called next.
+
+    The central task calls what brings players and takes them away; the controllers, each in a task of its own, call the
+    model, all at the same time. One lock guards all of a game: its model and its publisher have the same one, so that
+    how the game stands and the number of its last event can be read together, and there is no order in which several
+    locks would have to be taken. With threads it would be needed. Tasks of gevent switch only where they wait, which
+    nothing here does: for them it promises what is so anyway.
 
     Args:
         game_id: the match's id, or one of the game server's own for an open game.
         is_match: whether the login server made this match: its end is reported even if it never began.
         patience: how long it waits for whom.
-        now: Unix time.
+        clock: Unix time.
+        left: called with each controller whose `run` has come to its end, by that one's own task.
 
     Attributes:
         seats: in the order of the model's players.
@@ -49,17 +59,28 @@ class GameServer:
         over: whether no more moves are possible.
     """
 
-    def __init__(self, game_id: str, *, is_match: bool, patience: Patience, now: float) -> None:
+    def __init__(
+        self,
+        game_id: str,
+        *,
+        is_match: bool,
+        patience: Patience,
+        clock: Callable[[], float],
+        left: Callable[[GameController], None],
+    ) -> None:
         self.game_id = game_id
         self.is_match = is_match
-        self.publisher = GamePublisher()
+        self._lock = RLock()
+        self.publisher = GamePublisher(self._lock)
         self.seats: list[Seat] = []
-        self.model: FourInARow | None = None
+        self.model: LockedGame | None = None
         self.begun = False
         self.begun_at = 0.0
         self._patience = patience
-        self._controllers: dict[str, GameController] = {}
-        self._changed_at = now
+        self._clock = clock
+        self._left = left
+        self._controllers: list[GameController] = []
+        self._changed_at = clock()
         """When somebody last came or left, or the game ended: what every wait is counted from."""
 
     @property
@@ -68,30 +89,47 @@ class GameServer:
 
     @property
     def players(self) -> list[str]:
-        return [seat.player for seat in self.seats]
+        with self._lock:
+            return [seat.player for seat in self.seats]
 
     @property
     def present(self) -> list[str]:
         """The players who are connected, in the order of their seats."""
-        return [player for player in self.players if player in self._controllers]
+        with self._lock:
+            return [seat.player for seat in self.seats if self._controller_of(seat) is not None]
 
     @property
     def lacks_player(self) -> bool:
         """Whether somebody waits here for a second player, whoever that will be."""
-        return self.model is None and len(self.seats) == len(self.present) == 1
+        with self._lock:
+            return self.model is None and len(self.seats) == len(self.present) == 1
+
+    @property
+    def playable(self) -> LockedGame:
+        """The model, once moves have a meaning.
+
+        Raises:
+            IllegalMove: the game has not begun.
+        """
+        with self._lock:
+            if self.model is None or not (self.begun or self.over):
+                raise IllegalMove("game_not_begun", "the other player is not here yet")
+            return self.model
 
     def state(self) -> protocol.GameState:
-        return protocol.GameState(
-            sequence=self.publisher.sequence,
-            players=self.players,
-            present=self.present,
-            begun=self.begun,
-            game=self.model,
-        )
+        with self._lock:
+            return protocol.GameState(
+                sequence=self.publisher.sequence,
+                players=self.players,
+                present=self.present,
+                begun=self.begun,
+                game=None if self.model is None else self.model.copy(),
+            )
 
     def elapsed_seconds(self, now: float) -> float:
         """How long the game has been played."""
-        return max(0.0, now - self.begun_at) if self.begun else 0.0
+        with self._lock:
+            return max(0.0, now - self.begun_at) if self.begun else 0.0
 
     # --- who is there -------------------------------------------------------------------------------
 
@@ -101,113 +139,129 @@ class GameServer:
         Raises:
             ValueError: both places are taken, or one of them is this player's.
         """
-        if len(self.seats) == 2 or player in self.players:
-            raise ValueError(f"no seat for {player} beside {self.players}")
-        self.seats.append(Seat(player, resume_key))
+        with self._lock:
+            if len(self.seats) == 2 or player in self.players:
+                raise ValueError(f"no seat for {player} beside {self.players}")
+            self.seats.append(Seat(player, resume_key))
 
     def set_up(self, beginner: str) -> None:
         """Both players are known: make the board. The game begins when both have come."""
-        self.model, _ = FourInARow.begin(self.players, beginner)
+        with self._lock:
+            game, _ = FourInARow.begin(self.players, beginner)
+            self.model = LockedGame(game, self._lock, self._publish)
 
-    def enter(self, controller: GameController, now: float) -> GameController | None:
-        """A player comes or comes back: tell everybody, then this controller how the game stands.
+    def connect(self, peer: WebSocketPeer, player: str) -> tuple[GameController, GameController | None]:
+        """A connection was let in: tell everybody if its player has come, and it how the game stands; then let its
+        controller run.
+
+        Args:
+            peer: the connection.
+            player: whose it is; who has no seat watches.
 
         Returns:
-            The controller of the same player's older connection, if there was one: it has no seat any more.
+            Its controller, and that of the same player's older connection, if there was one in the seat: that is none
+            of this game's any more.
         """
-        seat = self.seats[self.players.index(controller.player)]
-        replaced = self._controllers.get(seat.player)
-        if replaced is not None:
-            self.publisher.unsubscribe(replaced)
-        self._controllers[seat.player] = controller
-        if not self.over:
-            self._changed_at = now
-        if not seat.has_come:
-            seat.has_come = True
-            number = self.players.index(seat.player)
-            self.publisher.publish(protocol.PlayerSeated(player=seat.player, seat=number), now)
-        elif replaced is None:
-            self.publisher.publish(protocol.PlayerReturned(player=seat.player), now)
-        controller.entered(seat)
-        self.publisher.subscribe(controller)
-        if self.model is not None and not self.begun and not self.over and len(self.present) == 2:
-            self.begun = True
-            self.begun_at = now
-            beginner = self.model.players[self.model.beginner]
-            self.publisher.publish(GameBegan(players=self.players, beginner=beginner), now)
-        return replaced
+        with self._lock:
+            seat = next((seat for seat in self.seats if seat.player == player), None)
+            controller = GameController(peer, self, player, None if seat is None else self.seats.index(seat))
+            replaced = None
+            if seat is not None:
+                replaced = self._controller_of(seat)
+                if replaced is not None:
+                    self._remove(replaced)
+                self._take_seat(seat, was_away=replaced is None)
+            self._controllers.append(controller)
+            controller.joined(self.state(), "" if seat is None else seat.resume_key)
+            self.publisher.subscribe(controller)
+            if self.model is not None and not self.begun and not self.over and len(self.present) == 2:
+                self.begun = True
+                self.begun_at = self._clock()
+                beginner = self.model.players[self.model.beginner]
+                self._publish(GameBegan(players=self.players, beginner=beginner))
+        controller.start(self._left)
+        return controller, replaced
 
-    def leave(self, controller: GameController, now: float) -> None:
-        """A player's connection has ended; the seat stays the player's."""
-        del self._controllers[controller.player]
-        self.publisher.unsubscribe(controller)
-        if not self.over:
-            self._changed_at = now
-        until = self.due_at() or now
-        self.publisher.publish(protocol.PlayerGone(player=controller.player, until=until), now)
+    def leave(self, controller: GameController) -> None:
+        """A connection has ended; a seat stays its player's."""
+        with self._lock:
+            if controller not in self._controllers:
+                return
+            self._remove(controller)
+            if controller.seat is None:
+                return
+            now = self._clock()
+            if not self.over:
+                self._changed_at = now
+            until = self.due_at() or now
+            self._publish(protocol.PlayerGone(player=controller.player, until=until))
 
-    # --- commands: one method of the model each -----------------------------------------------------
-
-    def drop(self, player: str, column: int, now: float) -> None:
-        """Raises:
-        IllegalMove: the game has not begun, or the rules do not allow it.
-        """
-        self._publish(self._begun_model().drop(player, column), now)
-
-    def resign(self, player: str, now: float) -> None:
-        """Raises:
-        IllegalMove: the game has not begun, or is over.
-        """
-        self._publish(self._begun_model().resign(player), now)
-
-    def break_off(self, reason: str, now: float) -> None:
-        """End the game without a winner, if it is not over."""
-        if self.model is not None and not self.over:
-            self._publish(self.model.break_off(reason), now)
+    def dismiss(self) -> list[GameController]:
+        """The game is forgotten: give back the controllers of those who still look at it."""
+        with self._lock:
+            controllers, self._controllers = self._controllers, []
+            return controllers
 
     # --- time ---------------------------------------------------------------------------------------
 
     def due_at(self) -> float | None:
         """When `pass_time` is to be called, in Unix time; None while the game waits for nobody."""
-        if self.over:
-            return self._changed_at + self._patience.keep_seconds
-        if not self.present:
-            return self._changed_at + self._patience.abandon_seconds
-        if self.model is not None and len(self.present) == 1:
-            return self._changed_at + self._patience.forfeit_seconds
-        return None
+        with self._lock:
+            if self.over:
+                return self._changed_at + self._patience.keep_seconds
+            if not self.present:
+                return self._changed_at + self._patience.abandon_seconds
+            if self.model is not None and len(self.present) == 1:
+                return self._changed_at + self._patience.forfeit_seconds
+            return None
 
-    def pass_time(self, now: float) -> bool:
+    def pass_time(self) -> bool:
         """End the game if it has waited long enough.
 
         Returns:
             Whether the game can be forgotten.
         """
-        due_at = self.due_at()
-        if due_at is None or now < due_at:
+        with self._lock:
+            due_at = self.due_at()
+            if due_at is None or self._clock() < due_at:
+                return False
+            if self.model is None or self.over:
+                return True
+            if self.present:
+                (winner,) = self.present
+                self.model.forfeit(self.model.opponent_of(winner))
+            else:
+                self.break_off("abandoned")
             return False
-        if self.model is None or self.over:
-            return True
-        if self.present:
-            (winner,) = self.present
-            self._publish(self.model.forfeit(self.model.opponent_of(winner)), now)
-        else:
-            self.break_off("abandoned", now)
-        return False
 
-    def dismiss(self) -> Sequence[GameController]:
-        """The game is forgotten: give back the controllers of those who still look at it."""
-        controllers = tuple(self._controllers.values())
-        self._controllers.clear()
-        return controllers
+    def break_off(self, reason: str) -> None:
+        """End the game without a winner, if it is not over."""
+        with self._lock:
+            if self.model is not None and not self.over:
+                self.model.break_off(reason)
 
-    def _begun_model(self) -> FourInARow:
-        if self.model is None or not (self.begun or self.over):
-            raise IllegalMove("game_not_begun", "the other player is not here yet")
-        return self.model
+    # --- with the lock held -------------------------------------------------------------------------
 
-    def _publish(self, events: Sequence[ModelEvent], now: float) -> None:
-        if self.over:
+    def _controller_of(self, seat: Seat) -> GameController | None:
+        held = (other for other in self._controllers if other.seat is not None and other.player == seat.player)
+        return next(held, None)
+
+    def _take_seat(self, seat: Seat, was_away: bool) -> None:
+        """Tell the others that a player is here, if that is news."""
+        if not self.over:
+            self._changed_at = self._clock()
+        if not seat.has_come:
+            seat.has_come = True
+            self._publish(protocol.PlayerSeated(player=seat.player, seat=self.seats.index(seat)))
+        elif was_away:
+            self._publish(protocol.PlayerReturned(player=seat.player))
+
+    def _remove(self, controller: GameController) -> None:
+        self._controllers.remove(controller)
+        self.publisher.unsubscribe(controller)
+
+    def _publish(self, event: protocol.AnyEvent) -> None:
+        now = self._clock()
+        if isinstance(event, GameEnded):
             self._changed_at = now
-        for event in events:
-            self.publisher.publish(event, now)
+        self.publisher.publish(event, now)

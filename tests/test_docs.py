@@ -12,6 +12,7 @@ import pytest
 
 from connhandler import tasks
 from connhandler.framing.chunks import LENGTH, ChunkDecoder, encode_chunks
+from connhandler.framing.websocket import ServerFraming, Text
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,6 +46,45 @@ def test_chunks_on_the_protocols_page(size: int, order: Any, separate: bool, exa
     assert decoder.receive_data(wire) == example.get("pieces", [message])
     assert not decoder.mid_message
     assert order in LENGTH
+
+
+def websocket_examples() -> Iterator[Any]:
+    (block,) = blocks(ROOT / "docs" / "protocols.md", "websocket")
+    lines = block.splitlines()
+    for said, wire in zip(lines[::2], lines[1::2], strict=True):
+        kind, _, rest = said.partition(" ")
+        yield pytest.param(kind, rest.strip(), bytes.fromhex(wire.removeprefix("wire")), id=said)
+
+
+@pytest.mark.parametrize(("kind", "rest", "wire"), list(websocket_examples()))
+def test_websocket_frames_on_the_protocols_page(kind: str, rest: str, wire: bytes) -> None:
+    """Encoded by a server, and understood by it when a client masks it with zeros."""
+    sending, receiving = opened(), opened()
+    messages = receiving.receive_data(bytes([wire[0], wire[1] | 0x80, 0, 0, 0, 0]) + wire[2:])
+    if kind == "ping":
+        assert sending.encode_ping() == wire
+        assert receiving.output() == bytes([wire[0] + 1, 0])
+    elif kind == "close":
+        code, _, reason = rest.partition(" ")
+        assert sending.encode_close(int(code), reason) == wire
+        assert (receiving.close_code, receiving.close_reason) == (int(code), reason)
+    else:
+        message = Text(bytes.fromhex(rest)) if kind == "text" else bytes.fromhex(rest)
+        assert sending.encode_message(message) == wire
+        assert messages == [message]
+        assert type(messages[0]) is type(message)
+
+
+def opened() -> ServerFraming:
+    """A server's framing after the handshake."""
+    framing = ServerFraming()
+    framing.receive_data(
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    framing.accept()
+    assert framing.output()
+    return framing
 
 
 def json_examples() -> Iterator[Any]:
@@ -106,10 +146,10 @@ def receive_one(sock: gevent.socket.socket) -> bytes:
 
 
 def test_the_walk_through_shows_the_example_as_it_is() -> None:
-    example = (ROOT / "examples" / "echo.py").read_text(encoding="utf-8")
+    examples = [(ROOT / "examples" / name).read_text(encoding="utf-8") for name in ("echo.py", "websocket_echo.py")]
     page = ROOT / "docs" / "adding_a_connection_type.md"
     shown = blocks(page, "python")
-    squeezed = re.sub(r"\s+", "", example)
+    squeezed = re.sub(r"\s+", "", "".join(examples))
     for block in shown[:-1]:
-        assert re.sub(r"\s+", "", block) in squeezed, f"not in examples/echo.py:\n{block}"
+        assert re.sub(r"\s+", "", block) in squeezed, f"not in an example:\n{block}"
     exec(shown[-1], {})

@@ -32,6 +32,7 @@ from game_server_launcher.servers import State
 from login_server import protocol as login_protocol
 from login_server.config import Config
 from login_server.matches import Match
+from turn_server.config import Configuration as TurnServerConfiguration
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -43,8 +44,10 @@ NEVER_SAID = {
     DisconnectReason.CLOSED_BY_PEER,
     DisconnectReason.CONNECTION_LOST,
     DisconnectReason.SLOW_READER,
+    DisconnectReason.HANDSHAKE_TIMEOUT,
+    DisconnectReason.SWITCHED_PROTOCOLS,
 }
-"""Ends after which nobody is there to read why."""
+"""Ends after which nobody is there to read why, or nobody who speaks this protocol."""
 
 
 class Program(NamedTuple):
@@ -55,6 +58,8 @@ class Program(NamedTuple):
     """What can be said, by the heading under which it stands."""
     sources: list[str]
     """Where its codes of refusals come from."""
+    over_websocket: bool = False
+    """Whether its connections end with a close code, and not with a code of the JSON messages' own."""
 
 
 PROGRAMS = [
@@ -90,10 +95,15 @@ PROGRAMS = [
             "To players": game_protocol.ToPlayer,
         },
         ["game_server/*.py", "game_server/model/*.py", "login_server/tickets.py"],
+        over_websocket=True,
     ),
 ]
 
+TURN_SERVER = Program("turn_server", TurnServerConfiguration, "TURN_SERVER_", {}, [])
+"""It speaks no messages of the kind that the others do; `tests/turn_server/test_page.py` checks what it speaks."""
+
 each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+each_with_options = pytest.mark.parametrize("program", [*PROGRAMS, TURN_SERVER], ids=lambda program: program.name)
 
 
 # --- reading a page ---------------------------------------------------------------------------------
@@ -160,7 +170,7 @@ def same_value(cell: str, default: Any) -> bool:
     return cell == (f"`{text}`" if text else "none")
 
 
-@each_program
+@each_with_options
 def test_the_table_of_options_is_complete_and_right(program: Program) -> None:
     rows = table(section(page_of(program.name), "Options"), "flag")
     defaults = defaults_of(program.settings)
@@ -173,7 +183,7 @@ def test_the_table_of_options_is_complete_and_right(program: Program) -> None:
         assert meaning
 
 
-@each_program
+@each_with_options
 def test_the_file_with_every_key_holds_the_defaults(program: Program, tmp_path: Path) -> None:
     (text,) = blocks(section(page_of(program.name), "Options"), "toml")
     file = tmp_path / "settings.toml"
@@ -196,11 +206,13 @@ def help_of(*command: str) -> str:
     return result.stdout
 
 
-@each_program
+@each_with_options
 def test_help_names_every_option(program: Program) -> None:
     shown = help_of(program.name)
     for name in program.settings.__struct_fields__:
-        assert re.search(rf"^ +{flag_of(name)}\b", shown, re.MULTILINE), f"{flag_of(name)} is not in --help"
+        assert re.search(rf"^ +(-\w( [A-Z]+)?, )?{flag_of(name)}\b", shown, re.MULTILINE), (
+            f"{flag_of(name)} is not in --help"
+        )
 
 
 @pytest.mark.parametrize(
@@ -251,11 +263,12 @@ def test_every_message_is_shown_with_all_its_fields(program: Program) -> None:
     messages = {tag_of(message): message for union in program.unions.values() for message in get_args(union)}
     for heading in program.unions:
         for tag, text in message_sections(page, heading).items():
-            (example,) = blocks(text, "json")
-            name, _, shown = example.partition("\n")
-            fields = messages[tag].__struct_fields__
-            assert name == f"{program.name}.protocol.{messages[tag].__name__}"
-            assert list(json.loads(shown)) == ["type", *fields]
+            message = messages[tag]
+            shown = [example.partition("\n") for example in blocks(text, "json")]
+            assert {name for name, _, _ in shown} == {f"{program.name}.protocol.{message.__name__}"}
+            keys = {key for _, _, example in shown for key in json.loads(example)}
+            fields = message.__struct_fields__
+            assert keys == {message.__struct_config__.tag_field, *fields}
             missing = set(fields) - set(words(without_code(text)))
             assert not missing, f"{tag}: nothing is said about {missing}"
 
@@ -286,7 +299,15 @@ def test_every_event_is_in_the_table() -> None:
 
 # --- codes of refusals ------------------------------------------------------------------------------
 
-CODE_AT = {"Refused": 0, "Refusal": 0, "Denial": 0, "IllegalMove": 0, "TicketError": 0, "_dismiss": 1}
+CODE_AT = {
+    "Refused": 0,
+    "Refusal": 0,
+    "Denial": 0,
+    "IllegalMove": 0,
+    "CommandRefused": 0,
+    "TicketError": 0,
+    "misunderstood": 1,
+}
 """What is called with a code, and which argument it is."""
 
 PASSED_ON = {"answer.code", "refusal.code", "denial.code", "error.code", "code"}
@@ -332,7 +353,15 @@ def codes_on(text: str) -> set[str]:
 
 @each_program
 def test_every_code_is_on_the_page(program: Program) -> None:
-    assert codes_on(section(page_of(program.name), "Messages")) == codes_in(program.sources) | codes_of_every_protocol()
+    expected = codes_in(program.sources)
+    if not program.over_websocket:
+        expected |= codes_of_every_protocol()
+    assert codes_on(section(page_of(program.name), "Messages")) == expected
+
+
+def test_every_close_code_of_the_game_server_is_on_the_page() -> None:
+    shown = [row[0].strip("`") for row in table(page_of("game_server"), "close code")]
+    assert {str(code.value) for code in game_protocol.CloseCode} <= set(shown)
 
 
 # --- the launcher's game files ----------------------------------------------------------------------
@@ -532,24 +561,32 @@ def sorted_like(keys: dict[str, Any], rows: list[list[str]]) -> list[str]:
     return sorted(keys, key=lambda key: order.index(key) if key in order else -1)
 
 
-# --- the seed document --------------------------------------------------------------------------------
+# --- the seed documents -------------------------------------------------------------------------------
 
-ITEMS = [*(f"S1-{number}" for number in range(1, 27)), "S1-x"]
+SEEDS = {
+    "seed_001": [*(f"S1-{number}" for number in range(1, 27)), "S1-x"],
+    "seed_002": [*(f"S2-{number}" for number in range(1, 24)), "S2-x"],
+    "seed_004": [*(f"S4-{number}" for number in range(1, 44)), *(f"S4-x{number}" for number in range(1, 5))],
+}
 
-
-def seed_rows() -> list[list[str]]:
-    return [row for rows in tables(page_of("seed_001")) for row in rows[1:]]
-
-
-def test_every_item_of_the_seed_document_has_its_rows() -> None:
-    numbers = [row[0] for row in seed_rows()]
-    assert list(dict.fromkeys(numbers)) == ITEMS
-    assert all(len(row) == 4 and all(row) for row in seed_rows())
+each_seed = pytest.mark.parametrize("seed", SEEDS)
 
 
-def test_every_test_and_file_that_the_seed_table_names_exists() -> None:
-    names = [word for row in seed_rows() for word in words(row[3])]
-    assert len(names) >= len(ITEMS)
+def seed_rows(seed: str) -> list[list[str]]:
+    return [row for rows in tables(page_of(seed)) for row in rows[1:]]
+
+
+@each_seed
+def test_every_item_of_the_seed_document_has_its_rows(seed: str) -> None:
+    numbers = [row[0] for row in seed_rows(seed)]
+    assert list(dict.fromkeys(numbers)) == SEEDS[seed]
+    assert all(len(row) == 4 and all(row) for row in seed_rows(seed))
+
+
+@each_seed
+def test_every_test_and_file_that_the_seed_table_names_exists(seed: str) -> None:
+    names = [word for row in seed_rows(seed) for word in words(row[3])]
+    assert len(names) >= len(SEEDS[seed])
     for name in names:
         file, _, test = name.partition("::")
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
@@ -558,8 +595,9 @@ def test_every_test_and_file_that_the_seed_table_names_exists() -> None:
         assert test in functions, f"there is no {name}"
 
 
-def test_everything_that_the_seed_table_says_is_in_the_code_is_there() -> None:
-    for row in seed_rows():
+@each_seed
+def test_everything_that_the_seed_table_says_is_in_the_code_is_there(seed: str) -> None:
+    for row in seed_rows(seed):
         for place in words(row[2]):
             path, _, attributes = place.partition("::")
             assert (ROOT / path).exists(), f"{row[0]}: there is no {path}"

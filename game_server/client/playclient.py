@@ -30,6 +30,13 @@ QUIET_SECONDS = 3.0
 """A login server that has not answered after so long is worth a word."""
 
 
+SERVER_ERROR = 500
+"""From this HTTP status on, it is the server that cannot right now; below, the player that may not."""
+
+FINAL_CODES = set(game_protocol.CloseCode)
+"""A connection to a game that was closed with one of these is not made again."""
+
+
 class Credentials(Struct):
     """Who plays. `register`: make an account first."""
 
@@ -101,13 +108,10 @@ class PlayClient(CentralTask):
             (LoginServerPeer, login_protocol.MatchFound): self.match_found,
             (LoginServerPeer, login_protocol.MatchCancelled): self.match_cancelled,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
-            (GameServerPeer, PeerConnected): self.game_server_connected,
-            (GameServerPeer, Welcome): self.game_server_welcome,
-            (GameServerPeer, Ping): self.ping,
-            (GameServerPeer, Refused): self.game_server_refused,
             (GameServerPeer, ShuttingDown): self.shutting_down,
             (GameServerPeer, game_protocol.Joined): self.joined,
             (GameServerPeer, game_protocol.GameEvent): self.game_event,
+            (GameServerPeer, game_protocol.Response): self.responded,
             (GameServerPeer, PeerDisconnected): self.game_server_disconnected,
         }
         view.client = self
@@ -226,10 +230,10 @@ class PlayClient(CentralTask):
     def match_found(self, peer: LoginServerPeer, message: login_protocol.MatchFound) -> None:
         others = " and ".join(player for player in message.players if player != self.credentials.name)
         self.view.said(f"matched with {others}")
-        self._go(message.server_id, message.address, message.port, message.ticket)
+        self._go(message.server_id, message.address, message.port, message.match_id, message.ticket)
 
     def join_granted(self, peer: LoginServerPeer, message: login_protocol.JoinGranted) -> None:
-        self._go(message.server_id, message.address, message.port, message.ticket)
+        self._go(message.server_id, message.address, message.port, game_protocol.ANY_GAME, message.ticket)
 
     def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
         if self._login_server is peer:
@@ -237,17 +241,10 @@ class PlayClient(CentralTask):
             if message.reason is not DisconnectReason.SHUTTING_DOWN:
                 self.view.troubled("the connection to the login server is lost; connecting again")
 
+    def ping(self, peer: LoginServerPeer, message: Ping) -> None:
+        peer.send(Pong())
+
     # --- the game server ----------------------------------------------------------------------------
-
-    def game_server_connected(self, peer: GameServerPeer, message: PeerConnected) -> None:
-        if self._is_current(peer):
-            peer.send(Hello(versions=list(game_protocol.VERSIONS), program=PROGRAM))
-
-    def game_server_welcome(self, peer: GameServerPeer, message: Welcome) -> None:
-        visit = self.visit
-        if visit is not None and self._is_current(peer):
-            key = visit.resume_key
-            peer.send(game_protocol.Resume(key) if key else game_protocol.JoinGame(visit.ticket))
 
     def joined(self, peer: GameServerPeer, message: game_protocol.Joined) -> None:
         if self.visit is not None and self._is_current(peer):
@@ -272,29 +269,31 @@ class PlayClient(CentralTask):
             self._asked_from = visit.next_sequence
             peer.send(game_protocol.Events(from_sequence=visit.next_sequence))
 
-    def game_server_refused(self, peer: GameServerPeer, message: Refused) -> None:
-        if not self._is_current(peer):
+    def responded(self, peer: GameServerPeer, message: game_protocol.Response) -> None:
+        """What a command that was carried out has changed, the events have told."""
+        if message.error is not None and self._is_current(peer):
+            self.view.troubled(message.error.message)
+
+    def game_server_refused(self, visit: int, status: int, reason: str) -> None:
+        """The game server does not let the player in. What is only so for now is tried again by itself."""
+        if self.visit is None or self.visit.number != visit:
             return
-        if message.code == "not_ready":  # The ticket was not even looked at; the next connection shows it again.
-            self.view.troubled(message.message)
-        elif message.about in ("hello", "join_game", "resume") or message.code in ("replaced", "game_closed"):
-            self.view.troubled(f"the game server does not let you in: {message.message}")
-            self.leave_game()
+        if status >= SERVER_ERROR:
+            self.view.troubled(reason)
         else:
-            self.view.troubled(message.message)
+            self._not_let_in(reason)
 
     def game_server_disconnected(self, peer: GameServerPeer, message: PeerDisconnected) -> None:
         if not self._is_current(peer):
             return
         self._game_server = None
-        if self._patience is None:
+        if message.code in FINAL_CODES:
+            self._not_let_in(message.detail)
+        elif self._patience is None:
             self.view.troubled("the connection to the game is lost; connecting again")
             self._be_patient(GIVE_UP_SECONDS)
 
     # --- both ---------------------------------------------------------------------------------------
-
-    def ping(self, peer: LoginServerPeer | GameServerPeer, message: Ping) -> None:
-        peer.send(Pong())
 
     def shutting_down(self, peer: LoginServerPeer | GameServerPeer, message: ShuttingDown) -> None:
         if message.message and (isinstance(peer, LoginServerPeer) or self._is_current(peer)):
@@ -306,12 +305,12 @@ class PlayClient(CentralTask):
         if self._login_server is not None:
             self._login_server.send(wish)
 
-    def _go(self, server_id: str, address: str, port: int, ticket: str) -> None:
+    def _go(self, server_id: str, address: str, port: int, game_id: str, ticket: str) -> None:
         self._wish = None
         if self.visit is not None:
             self._end_visit()
         self._visits += 1
-        self.visit = Visit(self._visits, server_id, address, port, ticket)
+        self.visit = Visit(self._visits, server_id, address, port, game_id, ticket)
         self.view.joining(self.visit)
         self._be_patient(ARRIVE_SECONDS)
         self._connection = self._connect(self.visit)
@@ -321,6 +320,10 @@ class PlayClient(CentralTask):
             self._game_server.send(command)
         else:
             self.view.troubled("there is no connection to the game right now")
+
+    def _not_let_in(self, reason: str) -> None:
+        self.view.troubled(f"the game server does not let you in: {reason}")
+        self.leave_game()
 
     def _is_current(self, peer: GameServerPeer) -> bool:
         return self.visit is not None and peer.visit == self.visit.number

@@ -12,6 +12,7 @@ class Visit:
         server_id: of the game server.
         address: of the game server.
         port: of the game server.
+        game_id: what the ticket is for; once there is a seat, the game that it is in.
         ticket: good once.
 
     Attributes:
@@ -23,11 +24,12 @@ class Visit:
         last: the last event, if it was seen to happen.
     """
 
-    def __init__(self, number: int, server_id: str, address: str, port: int, ticket: str) -> None:
+    def __init__(self, number: int, server_id: str, address: str, port: int, game_id: str, ticket: str) -> None:
         self.number = number
         self.server_id = server_id
         self.address = address
         self.port = port
+        self.game_id = game_id
         self.ticket = ticket
         self.resume_key = ""
         self.me = ""
@@ -59,6 +61,7 @@ class Visit:
     def joined(self, message: protocol.Joined) -> None:
         """A seat was taken, for the first time or again: this is how the game stands."""
         state = message.state
+        self.game_id = message.game_id
         self.resume_key = message.resume_key
         self.me = message.player
         self.game = state.game

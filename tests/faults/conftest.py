@@ -16,6 +16,7 @@ from examples.stack import Ports, Stack, free_ports
 from game_server import protocol as game
 from game_server.model import GameBegan, GameEnded, PieceDropped
 from login_server import protocol as login
+from tests.game_server.gameclient import GameClient
 
 WAIT_SECONDS = 30
 
@@ -53,7 +54,8 @@ class Player:
         self.name = name
         self._stack = stack
         self.log_in(register=True)
-        self.table: JsonClient | None = None
+        self.table: GameClient | None = None
+        self.game_id = ""
         self.resume_key = ""
 
     def log_in(self, register: bool = False) -> None:
@@ -72,36 +74,32 @@ class Player:
     def sit_down(self) -> None:
         """Go to the game with the ticket of the match that was found."""
         found = self.lobby.expect(login.MatchFound)
-        self.address = (found.address, found.port)
-        self.match_id = found.match_id
-        self._connect(game.JoinGame(found.ticket))
+        self.port = found.port
+        self.match_id = self.game_id = found.match_id
+        self._connect(token=found.ticket)
 
     def sit_down_again(self) -> None:
         """Take the seat back after the connection was lost."""
-        self._connect(game.Resume(self.resume_key))
+        self._connect(resume=self.resume_key)
 
     def drop(self, column: int) -> None:
         assert self.table is not None
-        self.table.send(game.Drop(column))
+        self.table.send(game.Drop(column=column))
 
     def sees(self, event_class: type[Any]) -> Any:
         """Return the next event of this class."""
         assert self.table is not None
-        while True:
-            event = self.table.expect(game.GameEvent, WAIT_SECONDS).event
-            if isinstance(event, event_class):
-                return event
+        return self.table.event(event_class)
 
     def leave(self) -> None:
         self.lobby.close()
         if self.table is not None:
             self.table.close()
 
-    def _connect(self, first: Any) -> None:
+    def _connect(self, **proof: str) -> None:
         if self.table is not None:
             self.table.close()
-        self.table = JsonClient(*self.address, game.ToPlayer)
-        self.table.send(Hello([1]), first)
+        self.table = GameClient(self.port, self.game_id, proof)
         joined = self.table.expect(game.Joined)
         self.resume_key = joined.resume_key
 

@@ -8,11 +8,10 @@ from typing import Any
 import psutil
 import pytest
 
-from connhandler.jsonmessage import Hello, Refused
-from connhandler.testing import JsonClient
 from game_server import protocol as game
 from game_server.model import GameBegan
 from login_server.protocol import MatchFound
+from tests.game_server.gameclient import GameClient, refusal
 
 from .conftest import FaultyStack, Match, Player
 
@@ -52,9 +51,7 @@ def test_game_process_killed_during_a_match(stack: FaultyStack, eventually: Even
     os.kill(before.pid, signal.SIGKILL)
     for player in match.players:
         assert player.table is not None
-        with pytest.raises((EOFError, ConnectionError)):
-            while True:
-                player.table.receive()
+        assert player.table.close_code() == 1006  # lost: there was no Close
     (ended,) = eventually("the match has ended", lambda: [m for m in stack.matches() if m.get("result")])
     assert ended["result"]["reason"] == "server_crashed"
     assert ended["result"]["winner"] == ""
@@ -105,19 +102,17 @@ def test_used_ticket_stays_used_in_a_restarted_game(stack: FaultyStack, eventual
     for player in players:
         player.wish()
     found = players[0].lobby.expect(MatchFound)
-    first = JsonClient(found.address, found.port, game.ToPlayer)
-    first.send(Hello([1]), game.JoinGame(found.ticket))
+    first = GameClient(found.port, found.match_id, {"token": found.ticket})
     first.expect(game.Joined)
     before = stack.game_process()
     state = stack.folder / "launcher" / "four.json"
     eventually("the launcher has it on disk", lambda: b'"used_tickets":{}' not in state.read_bytes())
     os.kill(before.pid, signal.SIGKILL)
     server = eventually("the server is back", lambda: stack.game_process_is_new(before) and stack.servers())[0]
-    again = JsonClient(server["address"], server["port"], game.ToPlayer)
-    again.send(Hello([1]), game.JoinGame(found.ticket))
-    assert again.expect(Refused).code in {"ticket_reused", "ticket_expired"}
-    for connection in (first, again):
-        connection.close()
+    first.close()
+    status, code = refusal(server["port"], found.match_id, {"token": found.ticket})
+    assert status == 401
+    assert code in {"ticket_reused", "ticket_expired"}
     for player in players:
         player.leave()
 

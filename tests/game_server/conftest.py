@@ -1,20 +1,22 @@
-"""A game server without sockets: its central task, a clock that stands still, and whoever connects to it."""
+"""A game server without sockets: its central task and controllers, a clock that stands still, and whoever connects."""
 
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gevent
 import pytest
 
 from connhandler import testing
-from connhandler.jsonmessage import Hello, Welcome
+from connhandler.framing.httprequest import HttpError, HttpRequest
+from connhandler.jsonmessage import Welcome
 from game_server import protocol
 from game_server.config import Configuration
 from game_server.launcherhandler import LauncherPeer
 from game_server.listener import GameListener
 from game_server.playerhandler import PlayerPeer
 from game_server_launcher.protocol import ControllerAccepted
-from login_server.tickets import TicketChecker, TicketIssuer, generate_key_pair
+from login_server.tickets import GameTokenChecker, TicketChecker, TicketIssuer, generate_key_pair
 
 SERVER_ID = "here/four"
 ISSUER = "https://login.example"
@@ -34,8 +36,12 @@ class Hall:
         self.clock = testing.ManualClock()
         self.private_key, self.public_key = generate_key_pair()
         self.issuer = TicketIssuer(self.private_key, ISSUER)
-        configuration = Configuration(server_id=SERVER_ID, **settings)
-        checker = None if configuration.launcher_port else TicketChecker(self.public_key, ISSUER, SERVER_ID)
+        configuration = Configuration(**{"server_id": SERVER_ID, **settings})
+        checker: TicketChecker | GameTokenChecker | None = None
+        if not configuration.launcher_port and configuration.server_id:
+            checker = TicketChecker(self.public_key, ISSUER, configuration.server_id)
+        elif not configuration.launcher_port:
+            checker = GameTokenChecker(self.public_key, ISSUER)
         self.listener = GameListener(configuration, checker, clock=self.clock, random=random.Random(7))
         self.ends: list[str] = []
         self.listener.end = self.ends.append
@@ -53,19 +59,32 @@ class Hall:
         text: str = issuer.issue(player, server_id, game_id, players, self.clock.now, f"t{self.tickets}")[0]
         return text
 
-    def connection(self) -> Connection:
-        """A player's connection that has said hello."""
+    def open(self, game_id: str, headers: dict[str, str] | None = None, **query: str) -> Connection:
+        """A connection that was let in.
+
+        Raises:
+            HttpError: it was refused before the upgrade.
+        """
         connection = testing.FakeConnection(PlayerPeer())
+        request = HttpRequest(method="GET", path=f"/{game_id}", query=query, headers=headers or {})
+        self.listener.authenticate(connection.peer, request)
+        testing.run_queue(self.listener)
         connection.connected(self.listener)
-        connection.receives(self.listener, Hello(versions=[1]))
-        assert connection.take() == [Welcome(version=1, program="game-server")]
+        self.settle()
         return connection
 
+    def refusal(self, game_id: str, **query: Any) -> tuple[int, str]:
+        """The status and the code with which a connection is refused before the upgrade."""
+        with pytest.raises(HttpError) as raised:
+            self.open(game_id, **query)
+        code, _, reason = raised.value.text.partition(": ")
+        assert reason
+        assert ("WWW-Authenticate" in raised.value.headers) == (raised.value.status == 401)
+        return raised.value.status, code
+
     def join(self, player: str, game_id: str = "m1", **other: Any) -> Connection:
-        """A player who has taken a seat; the `Joined` is the first of what was sent."""
-        connection = self.connection()
-        self.say(connection, protocol.JoinGame(ticket=self.ticket(player, game_id, **other)))
-        return connection
+        """A player who has come with a ticket; the `Joined` is the first of what was sent."""
+        return self.open(game_id, token=self.ticket(player, game_id, **other))
 
     def pair(self) -> tuple[Connection, Connection]:
         """A game that has begun: the beginner first. Nothing that was sent so far is kept."""
@@ -80,10 +99,23 @@ class Hall:
 
     def say(self, connection: Connection | Launcher, *messages: Any) -> None:
         connection.receives(self.listener, *messages)
+        self.settle()
+
+    def lose(self, connection: Connection | Launcher, *reason: Any) -> None:
+        connection.disconnects(self.listener, *reason)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the controllers carry out what they were handed, and the central task what comes of it."""
+        gevent.idle()
+        while not self.listener.queue.empty():
+            testing.run_queue(self.listener)
+            gevent.idle()
 
     def pass_seconds(self, seconds: float) -> None:
         self.clock.advance(seconds)
         testing.run_timers(self.listener)
+        self.settle()
 
     def launcher(self, **accepted: Any) -> Launcher:
         """A launcher that has accepted this controller; everything that it was told since then is in `sent`."""
@@ -96,6 +128,9 @@ class Hall:
         return launcher
 
     def close(self) -> None:
+        for peer in list(self.listener._controllers):
+            assert peer._connection is not None
+            self.lose(peer._connection)  # type: ignore[arg-type]
         self.listener.stop()
         testing.run_queue(self.listener)
 
@@ -121,6 +156,19 @@ def hall(open_hall: Callable[..., Hall]) -> Hall:
 
 
 @pytest.fixture
+def open_house(open_hall: Callable[..., Hall]) -> Hall:
+    """A game server that checks nobody."""
+    return open_hall(enable_auth=False, server_id="")
+
+
+@pytest.fixture
 def launched(open_hall: Callable[..., Hall]) -> Hall:
     """A game server that has a launcher, which is not here yet."""
     return open_hall(launcher_port=9002, server="four", token="secret")
+
+
+def response(connection: Connection) -> protocol.Response:
+    """The only message that was sent since the last look, a response."""
+    (message,) = connection.take()
+    assert isinstance(message, protocol.Response)
+    return message

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from connhandler import DisconnectReason, testing
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server.launcherhandler import LauncherPeer
-from game_server.protocol import Drop, GameEvent, Joined, JoinGame, Resign, Resume
+from game_server.protocol import Drop, GameEvent, Joined, Resign
 from game_server_launcher.protocol import (
     ControllerLogIn,
     IssuerChanged,
@@ -58,7 +58,7 @@ def test_the_controller_logs_in_and_says_that_the_server_is_ready(launched: "Hal
     assert launcher.take() == [Hello(versions=[1], program="game-server")]
     launched.say(launcher, Welcome(version=1))
     assert launcher.take() == [ControllerLogIn(server="four", token="secret", pid=os.getpid())]
-    launched.listener.launcher.port = 12345
+    launched.listener.players.port = 12345
     assert launched.launcher().take() == [
         ServerReady(port=12345, version="1", map="7x6"),
         PlayerCountChanged(players=0),
@@ -76,12 +76,12 @@ def test_a_match_is_reported_from_its_first_player_to_its_end(launched: "Hall") 
     bob = launched.join("bob")
     assert launcher.take()[1:] == [
         PlayerJoined(match_id="m1", player="bob"),
+        PlayerCountChanged(players=2),
         MatchStarted(match_id="m1", players=PLAYERS),
         PlayerJoined(match_id="m1", player="alice"),
         PlayerJoined(match_id="m1", player="bob"),
         TeamsChanged(match_id="m1", teams={"red": ["alice"], "yellow": ["bob"]}),
         ScoreChanged(match_id="m1", scores={"alice": 0, "bob": 0}),
-        PlayerCountChanged(players=2),
     ]
     launched.pass_seconds(10)
     assert launcher.take() == [MatchTimeChanged(match_id="m1", elapsed_seconds=10)]
@@ -91,7 +91,7 @@ def test_a_match_is_reported_from_its_first_player_to_its_end(launched: "Hall") 
     launched.say(second, Drop(column=0))
     launched.say(first, Drop(column=3))
     assert [message.scores[names[0]] for message in of(launcher.take(), ScoreChanged)] == [1, 1, 2]
-    second.disconnects(launched.listener)
+    launched.lose(second)
     assert launcher.take() == [PlayerLeft(match_id="m1", player=names[1]), PlayerCountChanged(players=1)]
     launched.pass_seconds(60)
     *_, time, ended = of(launcher.take(), MatchTimeChanged, MatchEnded)
@@ -125,7 +125,7 @@ def test_an_open_game_is_reported_once_it_begins(launched: "Hall") -> None:
     launcher.take()
     alice = launched.join("alice", "*")
     assert [type(message) for message in launcher.take()] == [TicketUsed, PlayerCountChanged]
-    alice.disconnects(launched.listener)
+    launched.lose(alice)
     launched.pass_seconds(60)
     assert launcher.take() == [PlayerCountChanged(players=0)]
     launched.join("bob", "*")
@@ -139,11 +139,11 @@ def test_ended_matches_are_told_again_until_they_are_recorded(launched: "Hall") 
     launched.say(first, Resign())
     (ended,) = of(launcher.take(), MatchEnded)
     for _ in range(2):
-        launcher.disconnects(launched.listener, DisconnectReason.CONNECTION_LOST)
+        launched.lose(launcher, DisconnectReason.CONNECTION_LOST)
         launcher = launched.launcher()
         assert of(launcher.take(), MatchStarted, MatchEnded) == [ended]
     launched.say(launcher, MatchRecorded(match_id="m1"), MatchRecorded(match_id="never heard of"))
-    launcher.disconnects(launched.listener)
+    launched.lose(launcher)
     assert of(launched.launcher().take(), MatchEnded) == []
 
 
@@ -153,7 +153,7 @@ def test_losing_the_launcher_touches_no_game_and_it_is_told_how_things_stand_whe
     launcher = launched.launcher()
     first, second = launched.pair()
     launcher.take()
-    launcher.disconnects(launched.listener, DisconnectReason.CONNECTION_LOST)
+    launched.lose(launcher, DisconnectReason.CONNECTION_LOST)
     launched.say(first, Drop(column=3))
     assert len(second.take()) == 1
     carol = launched.join("carol", "m2", players=("carol", "dave"))
@@ -187,13 +187,9 @@ def test_tickets_used_before_a_restart_stay_used_however_late_the_key_comes(laun
     ticket = launched.ticket("alice")
     used = [TicketUsed(ticket_id="t1", expires_at=launched.clock.now + 60)]
     launcher = launched.launcher(public_key="", issuer="", used_tickets=used)
-    early = launched.connection()
-    launched.say(early, JoinGame(ticket=ticket))
-    assert early.take()[0].code == "not_ready"
+    assert launched.refusal("m1", token=ticket) == (503, "not_ready")
     launched.say(launcher, IssuerChanged(issuer=launched.issuer.issuer, public_key=launched.public_key))
-    late = launched.connection()
-    launched.say(late, JoinGame(ticket=ticket))
-    assert late.take()[0].code == "ticket_reused"
+    assert launched.refusal("m1", token=ticket) == (401, "ticket_reused")
     launched.join("bob")
     other = generate_key_pair()
     launched.say(launcher, IssuerChanged(issuer="other", public_key=other[1]))
@@ -242,10 +238,8 @@ def test_asked_to_stop_it_begins_nothing_new_and_ends_when_the_last_game_is_reco
     key = launched.listener.games.get("m1").seats[0].resume_key  # type: ignore[union-attr]
     launched.say(launcher, StopServer(grace_seconds=10))
     assert isinstance(first.take()[0], ShuttingDown)
-    for ticket, code in ((launched.ticket("carol", "*"), "server_stopping"), ("", "")):
-        connection = launched.connection()
-        launched.say(connection, JoinGame(ticket=ticket) if ticket else Resume(resume_key=key))
-        assert (connection.take()[0].code == code) if code else isinstance(connection.take()[0], Joined)
+    assert launched.refusal("*", token=launched.ticket("carol", "*")) == (503, "server_stopping")
+    assert isinstance(launched.open("m1", resume=key).take()[0], Joined)
     launched.say(first if not first.disconnected else second, Resign())
     assert launched.ends == []
     launched.say(launcher, MatchRecorded(match_id="m1"))
@@ -268,7 +262,7 @@ def test_a_game_that_goes_on_too_long_when_asked_to_stop_is_broken_off(launched:
     launched.pass_seconds(0.2)
     assert launched.ends == ["stopped by the launcher"]
     finished = launched.listener.on_shutdown()
-    assert finished is not None
+    launched.settle()
     assert not finished.is_set()
     assert of(first.take(), GameEvent)[-1].event.reason == "server_stopped"
     assert [message.result.reason for message in of(launcher.take(), MatchEnded)] == ["server_stopped"]
@@ -280,15 +274,15 @@ def test_at_the_end_nobody_waits_for_a_launcher_that_is_away(launched: "Hall") -
     launcher = launched.launcher()
     launched.pair()
     finished = launched.listener.on_shutdown()
-    assert finished is not None
-    launcher.disconnects(launched.listener, DisconnectReason.CONNECTION_LOST)
+    launched.settle()
+    launched.lose(launcher, DisconnectReason.CONNECTION_LOST)
     assert finished.is_set()
 
 
 def test_a_server_whose_launcher_stays_away_ends_once_no_game_goes_on(launched: "Hall") -> None:
     launcher = launched.launcher()
     first, _ = launched.pair()
-    launcher.disconnects(launched.listener, DisconnectReason.CONNECTION_LOST)
+    launched.lose(launcher, DisconnectReason.CONNECTION_LOST)
     launched.pass_seconds(599)
     assert not launched.listener.launcher.forlorn
     launched.pass_seconds(1)
@@ -306,7 +300,7 @@ def test_a_server_that_never_sees_its_launcher_ends_too(launched: "Hall") -> Non
 def test_a_launcher_that_is_back_in_time_keeps_the_server_alive(launched: "Hall") -> None:
     for _ in range(3):
         launched.pass_seconds(599)
-        launched.launcher().disconnects(launched.listener)
+        launched.lose(launched.launcher())
     launched.launcher()
     launched.pass_seconds(10_000)
     assert launched.ends == []
@@ -325,13 +319,11 @@ def refused(hall: "Hall", code: str, about: str) -> "Launcher":
 
 
 def test_a_launcher_that_does_not_know_the_server_makes_it_end_after_its_games(launched: "Hall") -> None:
-    launched.launcher().disconnects(launched.listener)
+    launched.lose(launched.launcher())
     first, _ = launched.pair()
     assert refused(launched, "wrong_token", "controller_log_in").disconnected
     assert launched.listener.launcher.refused
-    connection = launched.connection()
-    launched.say(connection, JoinGame(ticket=launched.ticket("carol", "*")))
-    assert connection.take()[0].code == "server_stopping"
+    assert launched.refusal("*", token=launched.ticket("carol", "*")) == (503, "server_stopping")
     assert launched.ends == []
     launched.say(first, Resign())
     assert len(launched.ends) >= 1

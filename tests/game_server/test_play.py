@@ -27,7 +27,6 @@ from connhandler import CentralTask, IncomingConnectionHandler, Peer, tasks
 from connhandler.jsonmessage import Hello, JsonMessageReader, JsonMessageWriter, Pong, Refused, Welcome
 from game_server.config import Configuration
 from game_server.listener import GameListener
-from game_server.playerhandler import PlayerHandler
 from login_server import protocol
 from login_server.tickets import TicketChecker, TicketIssuer, generate_key_pair
 
@@ -122,10 +121,9 @@ class Stack:
 
     def __init__(self, ssl_context: gevent.ssl.SSLContext | None = None) -> None:
         private, public = generate_key_pair()
-        self.listener = GameListener(
-            Configuration(server_id="here/four"), TicketChecker(public, "login", "here/four"), random=random.Random(9)
-        )
-        self.games = PlayerHandler("players", "127.0.0.1", 0, self.listener.queue)
+        checker = TicketChecker(public, "login", "here/four")
+        self.listener = GameListener(Configuration(port=0), checker, random=random.Random(9))
+        self.games = self.listener.players
         self.games.start()
         login_server = SmallLoginServer(TicketIssuer(private, "login"), self.games.port)
         self.clients = ClientHandler("clients", "127.0.0.1", 0, login_server.queue, ssl_context=ssl_context)

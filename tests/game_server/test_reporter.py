@@ -14,12 +14,12 @@ class LauncherPeer(Peer):
 
 
 def ended_match(match_id: str, to: MatchReporter) -> None:
-    game = GameServer(match_id, is_match=True, patience=Patience(), now=0.0)
-    to.follow(game)
+    game = GameServer(match_id, is_match=True, patience=Patience(), clock=lambda: 1.0, left=lambda controller: None)
+    game.publisher.subscribe(to.report_of(game))
     for player in ("alice", "bob"):
         game.add_seat(player, f"{match_id} {player}")
     game.set_up("alice")
-    game.break_off("abandoned", 1.0)
+    game.break_off("abandoned")
 
 
 def test_of_too_many_ended_matches_the_oldest_are_lost(

@@ -110,12 +110,10 @@ class Desk:
         connection.receives(self.client, LoggedIn(name="alice"), ServerList(servers=servers))
         return connection
 
-    def game_server(self, ticket: str = "ticket") -> GameServer:
-        """A connection to the game server of the current visit, up to the ticket or the resume key."""
+    def game_server(self) -> GameServer:
+        """A connection to the game server of the current visit."""
         connection = testing.FakeConnection(GameServerPeer(self.connections[-1].visit.number))
         connection.connected(self.client)
-        assert connection.take() == [Hello(versions=[1], program="play")]
-        connection.receives(self.client, Welcome(version=1))
         return connection
 
     def playing(self, beginner: str = "alice") -> GameServer:

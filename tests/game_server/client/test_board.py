@@ -25,7 +25,7 @@ def game_of(moves: list[int]) -> FourInARow:
 
 
 def visit_of(game: FourInARow | None, me: str = "alice", players: tuple[str, ...] = ("alice", "bob")) -> Visit:
-    visit = Visit(1, "here/four", "127.0.0.1", 1, "ticket")
+    visit = Visit(1, "here/four", "127.0.0.1", 1, "m1", "ticket")
     visit.me, visit.game, visit.players, visit.present = me, game, list(players), list(players)
     visit.begun = game is not None
     return visit

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from connhandler import DisconnectReason, ProtocolError
+from connhandler import DisconnectReason, PeerDisconnected, ProtocolError
 from connhandler.jsonmessage import Ping, Pong, Refused, ShuttingDown
 from game_server import protocol
 from game_server.model import GameBegan, GameEnded, PieceDropped
@@ -40,7 +40,9 @@ WON = GameEnded(winner="alice", reason="won", line=[(0, 0), (0, 1), (0, 2), (0, 
 def test_logging_in_shows_the_servers_and_then_the_lobby(desk: "Desk") -> None:
     login_server = desk.login_server()
     assert login_server.take() == [LogIn(name="alice", password="secret")]
-    desk.logged_in("b/two", "a/one").receives(desk.client, Ping())
+    again = desk.logged_in("b/two", "a/one")
+    again.receives(desk.client, Ping())
+    assert again.take() == [Pong()]
     assert diary(desk) == ["logged in as alice", ["a/one", "b/two"], "in_lobby"]
 
 
@@ -130,7 +132,7 @@ def test_a_match_from_the_ticket_to_the_end(desk: "Desk", made: "type[Made]") ->
     (connection,) = desk.connections
     assert (connection.visit.address, connection.visit.port) == ("127.0.0.1", 7000)
     game_server = desk.game_server()
-    assert game_server.take() == [protocol.JoinGame(ticket="ticket")]
+    assert (connection.visit.game_id, connection.visit.ticket, connection.visit.resume_key) == ("m1", "ticket", "")
     game_server.receives(desk.client, made.joined(moves=(0, 1, 0, 1, 0, 1)))
     desk.sequence = 9
     assert diary(desk) == [None]
@@ -150,6 +152,7 @@ def test_a_match_from_the_ticket_to_the_end(desk: "Desk", made: "type[Made]") ->
 
 def test_an_open_game_begins_when_somebody_comes(desk: "Desk", made: "type[Made]") -> None:
     desk.logged_in().receives(desk.client, made.join_granted())
+    assert desk.connections[0].visit.game_id == "*"
     game_server = desk.game_server()
     state = protocol.GameState(sequence=1, players=["alice"], present=["alice"], begun=False, game=None)
     game_server.receives(
@@ -157,7 +160,7 @@ def test_an_open_game_begins_when_somebody_comes(desk: "Desk", made: "type[Made]
     )
     visit = desk.client.visit
     assert visit is not None
-    assert (visit.opponent, visit.my_turn) == ("", False)
+    assert (visit.game_id, visit.opponent, visit.my_turn) == ("open-1", "", False)
     desk.sequence = 1
     desk.happens(
         game_server,
@@ -183,8 +186,8 @@ def test_a_lost_connection_is_made_again_with_the_resume_key(desk: "Desk", made:
     assert diary(desk) == ["trouble: the connection to the game is lost; connecting again"]
     desk.client.drop(3)
     assert diary(desk) == ["trouble: there is no connection to the game right now"]
+    assert desk.connections[0].visit.resume_key == "key"
     again = desk.game_server()
-    assert again.take() == [protocol.Resume(resume_key="key")]
     again.receives(desk.client, made.joined(moves=(3, 4)))
     visit = desk.client.visit
     assert visit is not None
@@ -226,41 +229,49 @@ def test_a_game_that_cannot_be_reached_at_all_is_given_up_sooner(desk: "Desk", m
     assert diary(desk) == ["trouble: the game server cannot be reached", "in_lobby"]
 
 
-@pytest.mark.parametrize(
-    ("code", "about"),
-    [
-        ("ticket_expired", "join_game"),
-        ("resume_key_unknown", "resume"),
-        ("incompatible_version", "hello"),
-        ("replaced", ""),
-        ("game_closed", ""),
-    ],
-)
-def test_a_refusal_that_ends_the_connection_ends_the_visit(desk: "Desk", code: str, about: str) -> None:
+@pytest.mark.parametrize("code", list(protocol.CloseCode))
+def test_a_close_for_good_ends_the_visit(desk: "Desk", code: protocol.CloseCode) -> None:
     game_server = desk.playing()
     diary(desk)
-    game_server.receives(desk.client, Refused(code=code, message="no", about=about))
+    closed = PeerDisconnected(game_server.peer, DisconnectReason.CLOSED_BY_PEER, "you came back", code=code)
+    desk.client.handle(closed)
+    assert diary(desk) == ["trouble: the game server does not let you in: you came back", "in_lobby"]
+    assert desk.connections[0].closed
+
+
+def test_a_close_because_the_server_stops_does_not_end_the_visit(desk: "Desk") -> None:
+    game_server = desk.playing()
+    desk.client.handle(PeerDisconnected(game_server.peer, DisconnectReason.CLOSED_BY_PEER, "", code=1001))
+    assert desk.client.visit is not None
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_game_server_that_does_not_let_in_ends_the_visit(desk: "Desk", made: "type[Made]", status: int) -> None:
+    desk.logged_in().receives(desk.client, made.match_found())
+    diary(desk)
+    desk.client.game_server_refused(1, status, "no")
     assert diary(desk) == ["trouble: the game server does not let you in: no", "in_lobby"]
     assert desk.connections[0].closed
-    game_server.disconnects(desk.client)
+    desk.client.game_server_refused(1, status, "no")
     assert diary(desk) == []
 
 
-def test_a_game_server_that_is_not_ready_yet_is_tried_again_with_the_same_ticket(
-    desk: "Desk", made: "type[Made]"
-) -> None:
+def test_a_game_server_that_is_not_ready_yet_is_tried_again(desk: "Desk", made: "type[Made]") -> None:
     desk.logged_in().receives(desk.client, made.match_found())
-    game_server = desk.game_server()
-    game_server.receives(desk.client, Refused(code="not_ready", message="try again", about="join_game"))
-    game_server.disconnects(desk.client)
-    assert desk.game_server().take() == [protocol.JoinGame(ticket="ticket")]
+    diary(desk)
+    desk.client.game_server_refused(1, 503, "not_ready: try again soon")
+    assert diary(desk) == ["trouble: not_ready: try again soon"]
+    assert not desk.connections[0].closed
 
 
 def test_a_wrong_move_is_shown_and_nothing_else_happens(desk: "Desk") -> None:
     game_server = desk.playing()
     diary(desk)
-    game_server.receives(desk.client, Refused(code="column_full", message="column 3 is full", about="drop"))
+    problem = protocol.Problem(code="column_full", message="column 3 is full")
+    game_server.receives(desk.client, protocol.Response(status="error", command="drop", error=problem))
     assert diary(desk) == ["trouble: column 3 is full"]
+    game_server.receives(desk.client, protocol.Response(status="ok", command="drop"))
+    assert diary(desk) == []
     assert desk.client.visit is not None
 
 
@@ -295,11 +306,18 @@ def test_what_a_former_game_server_says_is_not_heard(desk: "Desk", made: "type[M
     desk.client.leave_game()
     desk.logged_in().receives(desk.client, made.match_found())
     diary(desk)
-    old.receives(desk.client, made.joined(), ShuttingDown(message="bye"), Refused(code="x", message="y"), Ping())
+    error = protocol.Problem(code="x", message="y")
+    old.receives(
+        desk.client,
+        made.joined(),
+        ShuttingDown(message="bye"),
+        protocol.Response(status="error", command="drop", error=error),
+    )
+    desk.client.game_server_refused(old.peer.visit, 401, "no")
     desk.happens(old, WON)
     old.disconnects(desk.client)
     assert diary(desk) == []
-    assert old.take() == [Pong()]
+    assert old.take() == []
 
 
 def test_without_a_connection_nothing_is_sent_and_at_the_end_the_visit_ends(desk: "Desk") -> None:

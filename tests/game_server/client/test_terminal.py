@@ -11,6 +11,7 @@ from game_server.client.screen import Screen
 from game_server.client.style import Style
 from game_server.client.terminal import Terminal
 from game_server.model import GameEnded, PieceDropped
+from game_server.protocol import Problem, Response
 from login_server.protocol import (
     CancelMatch,
     FindMatch,
@@ -190,8 +191,8 @@ def test_what_is_no_column_is_answered_and_not_sent(person: Person, line: str) -
 def test_a_wrong_move_is_explained(person: Person) -> None:
     game_server = playing(person, "bob")
     person.types("1", "")
-    refusal = Refused(code="not_your_turn", message="it is the turn of bob", about="drop")
-    game_server.receives(person.desk.client, refusal)
+    problem = Problem(code="not_your_turn", message="it is the turn of bob")
+    game_server.receives(person.desk.client, Response(status="error", command="drop", error=problem))
     assert "it is the turn of bob" in person.sees()
 
 

@@ -1,0 +1,88 @@
+"""Who comes, and to which game: what a player's request to connect says. Pure: a request in, an admission out."""
+
+from msgspec import Struct
+
+from connhandler.framing.httprequest import HttpRequest
+from game_server.protocol import ANY_GAME
+from login_server.tickets import Ticket
+
+MAX_LENGTH = 128
+"""Of a game's id and of a player's name, in characters."""
+
+
+class Denial(Exception):
+    """A player is not let in.
+
+    Attributes:
+        code: for programs.
+        status: the HTTP status that says so before the upgrade.
+    """
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.args[0]}"
+
+
+class Admission(Struct, frozen=True):
+    """A player who may come to a game.
+
+    Attributes:
+        player: the player's name.
+        game_id: the game, or `ANY_GAME` for the player's own open one, else the first that lacks a player.
+        players: who have the seats; None if they are for whoever comes first.
+        resume_key: whose seat it is; empty for who comes with something else.
+    """
+
+    player: str
+    game_id: str
+    players: list[str] | None = None
+    resume_key: str = ""
+
+
+class Presented(Struct, frozen=True):
+    """What a request shows, not checked yet; empty for what it does not show."""
+
+    game_id: str
+    token: str
+    resume_key: str
+    name: str
+
+
+def read_request(request: HttpRequest) -> Presented:
+    """Take a player's request apart.
+
+    Raises:
+        Denial: it names no game.
+    """
+    game_id = request.path.rpartition("/")[2]
+    if not 0 < len(game_id) <= MAX_LENGTH:
+        raise Denial("no_game_id", f"the path must end with the id of a game, of up to {MAX_LENGTH} characters", 400)
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    query = request.query
+    return Presented(game_id, bearer or query.get("token", ""), query.get("resume", ""), query.get("player", ""))
+
+
+def admit_with_ticket(ticket: Ticket) -> Admission:
+    """The admission that a valid ticket is."""
+    return Admission(ticket.player, ticket.game_id, None if ticket.game_id == ANY_GAME else ticket.players)
+
+
+def admit_by_name(presented: Presented, number: int) -> Admission:
+    """The admission of somebody whom nobody checks.
+
+    Args:
+        presented: may have a name.
+        number: makes a name for who has none.
+
+    Raises:
+        Denial: nobody can be called that.
+    """
+    name = presented.name or f"guest-{number}"
+    if len(name) > MAX_LENGTH or not name.isprintable() or name.isspace():
+        raise Denial("name_invalid", f"a name has up to {MAX_LENGTH} characters that can be seen", 400)
+    return Admission(name, presented.game_id)
