@@ -9,6 +9,7 @@ from functools import cached_property
 from connhandler.connection import ConnectionReader
 from connhandler.errors import ConnectionClosed
 from connhandler.framing import Framing
+from connhandler.sockets import Inflow
 
 RECEIVE_BYTES = 64 * 1024
 
@@ -25,6 +26,10 @@ class FramedConnectionReader(ConnectionReader):
         return self.create_framing()
 
     @cached_property
+    def _inflow(self) -> Inflow:
+        return Inflow(self.sock)
+
+    @cached_property
     def _received(self) -> deque[bytes]:
         return deque()
 
@@ -38,7 +43,7 @@ class FramedConnectionReader(ConnectionReader):
         while True:
             if framing.error is not None:
                 raise framing.error
-            data = self.sock.recv(RECEIVE_BYTES)
+            data = self._inflow.receive(RECEIVE_BYTES)
             if not data:
                 raise ConnectionClosed(mid_message=framing.mid_message)
             messages = framing.receive_data(data)

@@ -42,6 +42,7 @@ from connhandler.gate import Gate
 from connhandler.handler import ConnectionHandler, Instances, MessageQueue
 from connhandler.incoming import IncomingConnectionHandler
 from connhandler.limits import Limits
+from connhandler.sockets import Inflow
 
 __all__ = [
     "Exchange",
@@ -102,6 +103,7 @@ class HttpReader(ConnectionReader):
         upgrades: Mapping[str, ConnectionHandler],
     ) -> None:
         super().__init__(sock)
+        self._inflow = Inflow(sock)
         self._exchange = exchange
         self._parser = parser
         self._upgrades = upgrades
@@ -120,7 +122,7 @@ class HttpReader(ConnectionReader):
             self._look_at_what_else_was_read()
             # While the request before is not answered yet, this looks ahead, so far as to notice that the client has
             # gone. What came is read when its turn has come.
-            data = self.already_received or self.sock.recv(RECEIVE_BYTES)
+            data = self.already_received or self._inflow.receive(RECEIVE_BYTES)
             self.already_received = b""
             if exchange.request is not None:
                 exchange.wait()

@@ -12,6 +12,34 @@ from connhandler import tasks
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+class Inflow:
+    """Receives from a socket, without asking it for more when it has just been emptied: that would be answered with an
+    error, at the cost of a system call and an exception for each burst.
+
+    Args:
+        sock: a gevent socket without a timeout.
+    """
+
+    __slots__ = ("_is_empty", "_is_plain", "_sock")
+
+    def __init__(self, sock: gevent.socket.socket) -> None:
+        self._sock = sock
+        self._is_plain = not isinstance(sock, gevent.ssl.SSLSocket)  # TLS may hold bytes that the socket has not.
+        self._is_empty = False
+
+    def receive(self, size: int) -> bytes:
+        """Wait for bytes and return at most `size` of them; none when the far end has ended.
+
+        Raises:
+            OSError: the connection was lost.
+        """
+        if self._is_empty:
+            gevent.socket.wait(self._sock._read_event)  # type: ignore[attr-defined]
+        data: bytes = self._sock.recv(size)
+        self._is_empty = self._is_plain and len(data) < size
+        return data
+
+
 def send_now(sock: gevent.socket.socket, data: bytes) -> int:
     """Send what the socket takes at once and return how many bytes that was. Never waits.
 

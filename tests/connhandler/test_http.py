@@ -144,7 +144,7 @@ def test_what_follows_a_request_that_closes_does_not_hold_the_hub() -> None:
         data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
         def recv(self, size: int) -> bytes:
-            data, self.data = self.data, b"x" * size
+            data, self.data = self.data.ljust(size, b"x"), b"x" * size
             return data
 
     endless: Any = Endless()
