@@ -15,7 +15,7 @@ class Denial(Exception):
 
     Attributes:
         code: for programs.
-        status: the HTTP status that says so before the upgrade.
+        status: the HTTP status that says so, unless it is found out after the upgrade.
     """
 
     def __init__(self, code: str, message: str, status: int) -> None:
@@ -34,7 +34,7 @@ class Admission(Struct, frozen=True):
         player: the player's name.
         game_id: the game, or `ANY_GAME` for the player's own open one, else the first that lacks a player.
         players: who have the seats; None if they are for whoever comes first.
-        resume_key: whose seat it is; empty for who comes with something else.
+        resume_key: not checked yet, and says who the player is; empty for who comes with something else.
     """
 
     player: str
@@ -68,7 +68,13 @@ def read_request(request: HttpRequest) -> Presented:
 
 
 def admit_with_ticket(ticket: Ticket) -> Admission:
-    """The admission that a valid ticket is."""
+    """The admission that a valid ticket is.
+
+    Raises:
+        Denial: nobody can be called as one of its players is: other issuers of tokens may have other rules.
+    """
+    for name in ticket.players:
+        _check_name(name, 401)
     return Admission(ticket.player, ticket.game_id, None if ticket.game_id == ANY_GAME else ticket.players)
 
 
@@ -83,6 +89,15 @@ def admit_by_name(presented: Presented, number: int) -> Admission:
         Denial: nobody can be called that.
     """
     name = presented.name or f"guest-{number}"
-    if len(name) > MAX_LENGTH or not name.isprintable() or name.isspace():
-        raise Denial("name_invalid", f"a name has up to {MAX_LENGTH} characters that can be seen", 400)
+    _check_name(name, 400)
     return Admission(name, presented.game_id)
+
+
+def _check_name(name: str, status: int) -> None:
+    """A name goes into log lines and terminals, so nothing in it may be a command to them.
+
+    Raises:
+        Denial: nobody can be called that.
+    """
+    if len(name) > MAX_LENGTH or not name.isprintable() or name.isspace():
+        raise Denial("name_invalid", f"a name has up to {MAX_LENGTH} characters that can be seen", status)

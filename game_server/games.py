@@ -43,7 +43,7 @@ class GameCollection:
         return sum(game.begun and not game.over for game in self._by_id.values())
 
     def by_key(self, game_id: str, resume_key: str) -> Admission:
-        """The admission that a resume key is.
+        """Who comes with a resume key.
 
         Raises:
             Denial: it is none to this game.
@@ -51,7 +51,7 @@ class GameCollection:
         game, player = self._by_key.get(resume_key, (None, ""))
         if game is None or game.game_id != game_id:
             raise Denial("resume_key_unknown", "there is no seat for this resume key any more", 401)
-        return Admission(player, game_id, resume_key=resume_key)
+        return Admission(player, game_id)
 
     def find(self, admission: Admission, open_for_new: bool) -> GameServer | None:
         """The game that an admission leads to.
@@ -67,8 +67,6 @@ class GameCollection:
         Raises:
             Denial: there is no such game, and will not be.
         """
-        if admission.resume_key:
-            self.by_key(admission.game_id, admission.resume_key)
         if admission.game_id == ANY_GAME:
             game = self._own(admission.player)
             if game is None:
@@ -133,7 +131,8 @@ class GameCollection:
 
     def _check_new(self, players: list[str] | None) -> None:
         if players is not None and (len(players) != 2 or players[0] == players[1]):
-            raise Denial("players_invalid", f"this game is for two different players, not for {len(players)}", 403)
+            named = ", ".join(players)
+            raise Denial("players_invalid", f"this game is for two different players, not for these: {named}", 403)
         if len(self._by_id) >= self._max_games:
             raise Denial("server_full", f"the server has {self._max_games} games and takes no more", 503)
 

@@ -138,13 +138,17 @@ class GameListener(CentralTask):
     def authenticate(self, peer: PlayerPeer, request: HttpRequest) -> None:
         """Find out who comes and whether the game can be this player's, and keep it as the peer's `admission`.
 
+        A resume key is looked up after the upgrade only: web pages come with one, and are never told of an HTTP status,
+        only of a close code.
+
         Raises:
             HttpError: the player is not let in.
         """
         try:
             with self._lock:
                 peer.admission = self._admission(request)
-                self.games.find(peer.admission, open_for_new=not self._closing)
+                if not peer.admission.resume_key:
+                    self.games.find(peer.admission, open_for_new=not self._closing)
         except Denial as denial:
             headers = {"WWW-Authenticate": "Bearer"} if denial.status == 401 else {}
             raise HttpError(denial.status, str(denial), headers) from denial
@@ -152,7 +156,7 @@ class GameListener(CentralTask):
     def _admission(self, request: HttpRequest) -> Admission:
         presented = read_request(request)
         if presented.resume_key:
-            return self.games.by_key(presented.game_id, presented.resume_key)
+            return Admission("", presented.game_id, resume_key=presented.resume_key)
         if not self._enable_auth:
             self._guests += not presented.name
             return admit_by_name(presented, self._guests)
@@ -170,8 +174,10 @@ class GameListener(CentralTask):
     def player_connected(self, peer: PlayerPeer, message: PeerConnected) -> None:
         try:
             with self._lock:
+                if peer.admission.resume_key:
+                    peer.admission = self.games.by_key(peer.admission.game_id, peer.admission.resume_key)
                 game = self.games.find_or_create(peer.admission, open_for_new=not self._closing)
-        except Denial as denial:  # It was true when the connection began, and is so no more.
+        except Denial as denial:  # A wrong resume key, or what was true before the upgrade is so no more.
             logger.info("%s: not let in: %s", peer.name, denial)
             peer.disconnect(str(denial), CloseCode.NOT_LET_IN)
             return

@@ -5,10 +5,11 @@ for a ticket of a match, `*` (`ANY_GAME`) for a ticket without one. The proof of
 
 * `?token=TICKET`, or the header `Authorization: Bearer TICKET`;
 * `?resume=RESUME_KEY` after a lost connection, with the game id and the key that `Joined` brought; it goes before a
-  ticket that is there too;
+  ticket that is there too, and one that is not good is answered with a close (`CloseCode.NOT_LET_IN`), which web pages
+  are told of;
 * on a server that checks nobody (`ENABLE_AUTH=false`): `?player=NAME`, or nothing to be called `guest-N`.
 
-Who is not let in is told so before the upgrade, by an HTTP status: 400 (no game id), 401 (no ticket or key, or not a
+Who else is not let in is told so before the upgrade, by an HTTP status: 400 (no game id), 401 (no ticket, or not a
 good one), 403 (the game is not this player's), 503 (not ready, or full); the body is `CODE: reason`. The sub-protocol
 `four-in-a-row.v1` may be offered.
 
@@ -61,7 +62,8 @@ class CloseCode(IntEnum):
     GAME_CLOSED = 4002
     """The game is over, and was kept long enough."""
     NOT_LET_IN = 4003
-    """What was true when the connection began is so no more: the game is gone, or the server is full or stops."""
+    """There is no seat for the resume key any more; or what was true before the upgrade is so no more: the server is
+    full or stops."""
 
 
 # --- events that are not the model's: who is there --------------------------------------------------

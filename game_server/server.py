@@ -248,7 +248,7 @@ class GameServer:
 
     def _take_seat(self, seat: Seat, was_away: bool) -> None:
         """Tell the others that a player is here, if that is news."""
-        if not self.over:
+        if not self.over and was_away:
             self._changed_at = self._clock()
         if not seat.has_come:
             seat.has_come = True

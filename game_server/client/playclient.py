@@ -233,7 +233,8 @@ class PlayClient(CentralTask):
         self._go(message.server_id, message.address, message.port, message.match_id, message.ticket)
 
     def join_granted(self, peer: LoginServerPeer, message: login_protocol.JoinGranted) -> None:
-        self._go(message.server_id, message.address, message.port, game_protocol.ANY_GAME, message.ticket)
+        game_id = message.match_id or game_protocol.ANY_GAME
+        self._go(message.server_id, message.address, message.port, game_id, message.ticket)
 
     def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
         if self._login_server is peer:

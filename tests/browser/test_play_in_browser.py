@@ -83,6 +83,17 @@ def test_two_people_register_are_matched_and_play_a_whole_game(meet: Meet, addre
     alice.is_in_lobby()
 
 
+def test_a_phone_on_its_side_and_a_window_magnified_show_the_board_and_whose_turn_it_is(meet: Meet) -> None:
+    people = meet("walter", PHONE), meet("yvonne")
+    match(*people)
+    for person, (width, height) in zip(people, ((740, 360), (640, 400)), strict=True):
+        person.page.set_viewport_size({"width": width, "height": height})
+        for part in ("#board .frame", "#turn-title"):
+            expect(person.page.locator(part)).to_be_in_viewport(ratio=1)
+        person.fits()
+        person.picture("9-low")
+
+
 def test_by_keyboard_alone(meet: Meet) -> None:
     people = carol, dave = meet("carol"), meet("dave")
     for person in people:
@@ -180,6 +191,8 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missed(meet: Meet) -> No
     for side in cut:
         side()
     heidi.sees("Connection lost")
+    heidi.hears("The connection is lost.")
+    expect(heidi.page.get_by_role("button", name="Leave")).to_be_visible()
     grace.sees("heidi is gone", "You win if heidi is not back in")
     grace.page.get_by_role("button", name=re.compile("^Column 3,")).click()
     heidi.hears_nothing_of("grace dropped into column 3")

@@ -82,6 +82,16 @@ class Hall:
         assert ("WWW-Authenticate" in raised.value.headers) == (raised.value.status == 401)
         return raised.value.status, code
 
+    def closed_at_once(self, game_id: str, **query: Any) -> tuple[int | None, str]:
+        """The close code and the code of the reason with which a connection is ended after the upgrade."""
+        connection = self.open(game_id, **query)
+        assert connection.sent == []
+        assert connection.disconnected
+        code, _, reason = connection.disconnect_detail.partition(": ")
+        assert reason
+        connection.disconnects(self.listener)
+        return connection.peer.disconnect_code, code
+
     def join(self, player: str, game_id: str = "m1", **other: Any) -> Connection:
         """A player who has come with a ticket; the `Joined` is the first of what was sent."""
         return self.open(game_id, token=self.ticket(player, game_id, **other))

@@ -89,6 +89,17 @@ def test_a_ticket_for_a_game_of_others_or_of_too_many_is_refused(hall: "Hall") -
     assert len(hall.listener.games) == 1
 
 
+@pytest.mark.parametrize("name", ["x" * 129, "a\nb", "\x1b[2J", " "])
+def test_a_token_of_any_issuer_names_nobody_whom_nobody_can_be_called(
+    open_hall: "Callable[..., Hall]", name: str
+) -> None:
+    hall = open_hall(server_id="")
+    assert hall.refusal("m1", token=hall.ticket(name, players=(name, "bob"))) == (401, "name_invalid")
+    assert hall.refusal("m1", token=hall.ticket("bob", players=(name, "bob"))) == (401, "name_invalid")
+    assert hall.refusal("*", token=hall.ticket(name, "*")) == (401, "name_invalid")
+    assert len(hall.listener.games) == 0
+
+
 def test_without_a_key_to_check_tickets_with_nobody_is_let_in(launched: "Hall") -> None:
     ticket = launched.ticket("alice")
     assert launched.refusal("m1", token=ticket) == (503, "not_ready")
@@ -115,8 +126,9 @@ def test_a_token_of_any_issuer_is_for_the_game_in_its_audience(open_hall: "Calla
 
 def test_a_resume_key_is_for_its_own_game_alone(hall: "Hall") -> None:
     key = hall.join("alice").sent[0].resume_key
-    assert hall.refusal("m1", resume="guess") == (401, "resume_key_unknown")
-    assert hall.refusal("m2", resume=key) == (401, "resume_key_unknown")
+    assert hall.closed_at_once("m1", resume="guess") == (CloseCode.NOT_LET_IN, "resume_key_unknown")
+    assert hall.closed_at_once("m2", resume=key) == (CloseCode.NOT_LET_IN, "resume_key_unknown")
+    assert hall.closed_at_once("*", resume=key) == (CloseCode.NOT_LET_IN, "resume_key_unknown")
     again = hall.open("m1", resume=key, token="what was used at first")
     assert again.sent[0].player == "alice"
 

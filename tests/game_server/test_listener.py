@@ -224,6 +224,18 @@ def test_whoever_comes_back_first_after_an_outage_waits_for_the_other_from_then_
     assert events(again.sent)[-1].reason == "forfeit"
 
 
+def test_who_replaces_a_connection_of_one_s_own_does_not_prolong_the_wait_for_the_other(hall: "Hall") -> None:
+    alice, bob = hall.join("alice"), hall.join("bob")
+    hall.lose(bob)
+    until = events(alice.sent)[-1].until
+    hall.pass_seconds(50)
+    again = hall.open("m1", resume=joined(alice).resume_key)
+    hall.lose(alice)
+    hall.pass_seconds(10)
+    assert hall.clock.now == until
+    assert events(again.sent)[-1] == GameEnded(winner="alice", reason="forfeit", line=[], turns=0)
+
+
 def test_a_game_that_is_over_can_be_looked_at_for_a_while_and_is_then_forgotten(hall: "Hall") -> None:
     first, second = hall.pair()
     hall.say(first, Resign())
@@ -240,7 +252,7 @@ def test_a_game_that_is_over_can_be_looked_at_for_a_while_and_is_then_forgotten(
     for connection in (first, late):
         assert state_of(connection) == (CloseCode.GAME_CLOSED, True)
         hall.lose(connection)
-    assert hall.refusal("m1", resume=key) == (401, "resume_key_unknown")
+    assert hall.closed_at_once("m1", resume=key) == (CloseCode.NOT_LET_IN, "resume_key_unknown")
     assert hall.listener._controllers == {}
     assert hall.listener._waits == {}
 

@@ -238,7 +238,7 @@ def test_who_is_not_let_in_is_told_before_the_upgrade(
     assert refusal(port, "") == (400, "no_game_id")
     assert refusal(port, "m1") == (401, "no_ticket")
     assert refusal(port, "m1", {"token": "forged"}) == (401, "ticket_malformed")
-    assert refusal(port, "m1", {"resume": "guessed"}) == (401, "resume_key_unknown")
+    assert connect(port, "m1", resume="guessed").close_code() == protocol.CloseCode.NOT_LET_IN
     alice = connect(port, "m1", token=keys.ticket("alice", "m1", ("alice", "bob")))
     alice.expect(protocol.Joined)
     assert refusal(port, "m1", {"token": keys.ticket("eve", "m1", ("eve", "bob"))}) == (403, "not_in_game")

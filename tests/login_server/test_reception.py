@@ -53,6 +53,14 @@ def test_the_highest_common_version_is_agreed_on(house: "House") -> None:
         assert not stranger.disconnected
 
 
+def test_a_hello_that_comes_again_is_answered_again(house: "House") -> None:
+    """A page, which is not shown pings, finds out in this way whether its connection is alive."""
+    player = house.player("alice")
+    player.take()
+    assert house.tell(player, Hello(versions=[1])) == [Welcome(version=1, program="login-server")]
+    assert player.peer.logged_in
+
+
 def test_an_incompatible_peer_is_told_which_versions_are_spoken(house: "House") -> None:
     for stranger in (house.stranger(), strange_launcher(house)):
         words = house.refused("incompatible_version", "hello", house.tell(stranger, Hello(versions=[2, 3])))

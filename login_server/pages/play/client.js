@@ -2,10 +2,10 @@
 // show, and does what they ask for. It never touches the page.
 
 import { Game } from "./game.js";
-import { GAME_CLOSED, GameServer, REPLACED } from "./gameserver.js";
+import { GameServer, REPLACED } from "./gameserver.js";
 import { LoginServer } from "./loginserver.js";
 import { remember, remembered } from "./session.js";
-import { mistake, refusal, sentence, story } from "./words.js";
+import { ending, mistake, refusal, sentence, story } from "./words.js";
 
 export const GAME = "four_in_a_row";
 /** The game id of a ticket to a server, without a match. */
@@ -55,6 +55,12 @@ export class Client {
     const { game } = remembered();
     if (game) this.#go(game);
     this.#view.changed();
+  }
+
+  /** The network or the computer may have been away: find out whether the connections still are there. */
+  check() {
+    this.#login.check();
+    this.#gameServer?.check();
   }
 
   get lastName() {
@@ -210,7 +216,6 @@ export class Client {
     } else if (message.about === "find_match" || message.about === "join_server") {
       this.wish = null;
       this.trouble = refusal(message);
-      this.#view.announce(this.trouble);
     }
     // Refusals about nothing come before the connection ends, which says enough; one about a wait that has just
     // ended by itself needs no word.
@@ -307,8 +312,15 @@ export class Client {
   }
 
   #gameServerLost() {
-    if (this.game) this.visit.state = this.game.over ? "ended" : "lost";
-    if (this.game?.over) this.#gameServer.close();
+    if (this.game?.over) {
+      this.#gameServer.close();
+      this.#gameServerEnded(0, "");
+      return;
+    }
+    if (this.game) {
+      if (this.visit.state === "open") this.#view.announce("The connection is lost. Connecting again.");
+      this.visit.state = "lost";
+    }
     this.#view.changed();
   }
 
@@ -320,10 +332,8 @@ export class Client {
       this.visit.state = "ended";
       remember({ game: null });
     } else {
-      const why = reason ? sentence(reason) : "The game server cannot be reached, or the game is no more.";
       this.leaveGame();
-      this.trouble = code === GAME_CLOSED ? sentence(reason || "the game was closed") : why;
-      this.#view.announce(this.trouble);
+      this.trouble = ending(reason);
     }
     this.#view.changed();
   }

@@ -102,7 +102,8 @@ export class Game {
         break;
       case "player_returned":
         this.present.add(event.player);
-        this.goneUntil.delete(event.player);
+        // For the other one, should that one be gone too, the wait begins anew.
+        this.goneUntil.clear();
         break;
       case "game_began":
         this.players = [...event.players];

@@ -55,7 +55,7 @@ export class GameScreen {
     show(find("rematch"), over && opponent !== "" && game.seat !== null);
     write(find("rematch"), `Play ${opponent} again`);
     show(find("another"), over);
-    show(find("to-lobby"), !playing || visit.state === "replaced");
+    show(find("to-lobby"), !playing || !open);
     write(find("to-lobby"), over || visit.state === "replaced" ? "Back to lobby" : "Leave");
     show(find("resign"), playing && open);
     show(find("play-here"), visit.state === "replaced");

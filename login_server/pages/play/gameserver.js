@@ -2,16 +2,19 @@
 // the first answer brought. It connects again by itself until the game can no longer be there.
 
 import { Backoff } from "./backoff.js";
+import { Vigil } from "./vigil.js";
 
 export const REPLACED = 4001;
 export const GAME_CLOSED = 4002;
 export const NOT_LET_IN = 4003;
 
-/** Until the first answer: a game server that does not let in says so to programs only, not to pages. */
+/** Until the first answer: that a ticket is not good, a game server says to programs only, not to pages. */
 const ARRIVE_MILLISECONDS = 15_000;
 /** After a loss: a game waits a minute for a lost player. */
 const GIVE_UP_MILLISECONDS = 75_000;
 const ATTEMPT_MILLISECONDS = 8_000;
+const QUIET_MILLISECONDS = 15_000;
+const QUESTION = { command: "state" };
 
 export class GameServer {
   #place;
@@ -19,6 +22,7 @@ export class GameServer {
   #socket = null;
   #joined = false;
   #backoff = new Backoff();
+  #vigil = new Vigil(QUIET_MILLISECONDS, () => this.#say(QUESTION), () => this.#closed(this.#socket, 0, ""));
   #deadline = 0;
   #timer = 0;
 
@@ -39,12 +43,21 @@ export class GameServer {
 
   /** Returns whether the game can hear it. */
   command(command) {
-    if (this.#joined) this.#socket.send(JSON.stringify(command));
+    if (this.#joined) {
+      this.#say(command);
+      this.#vigil.asked();
+    }
     return this.#joined;
+  }
+
+  /** Find out whether the connection is still alive. */
+  check() {
+    this.#vigil.check();
   }
 
   close() {
     clearTimeout(this.#timer);
+    this.#vigil.end();
     const socket = this.#socket;
     this.#socket = null;
     this.#joined = false;
@@ -63,8 +76,13 @@ export class GameServer {
     this.#timer = setTimeout(() => this.#closed(socket, 0, ""), ATTEMPT_MILLISECONDS);
   }
 
+  #say(command) {
+    this.#socket.send(JSON.stringify(command));
+  }
+
   #received(socket, data) {
     if (socket !== this.#socket) return;
+    this.#vigil.heard();
     const message = JSON.parse(data);
     if (message.type === "joined") {
       clearTimeout(this.#timer);
@@ -79,6 +97,7 @@ export class GameServer {
   #closed(socket, code, reason) {
     if (socket !== this.#socket) return;
     clearTimeout(this.#timer);
+    this.#vigil.end();
     if (this.#joined) this.#deadline = Date.now() + GIVE_UP_MILLISECONDS;
     this.#socket = null;
     this.#joined = false;
@@ -88,8 +107,8 @@ export class GameServer {
     } else if (Date.now() > this.#deadline) {
       this.#listener.ended(0, reason);
     } else {
-      this.#listener.lost();
       this.#timer = setTimeout(() => this.#attempt(), this.#backoff.next());
+      this.#listener.lost();
     }
   }
 }

@@ -5,9 +5,11 @@
 // connects again by itself, for as long as it takes.
 
 import { Backoff } from "./backoff.js";
+import { Vigil } from "./vigil.js";
 
-const VERSIONS = [1];
+const HELLO = { type: "hello", versions: [1], program: "browser" };
 const PATIENCE_MILLISECONDS = 15_000;
+const QUIET_MILLISECONDS = 30_000;
 
 export class LoginServer {
   /** Connect again when the connection is lost. */
@@ -17,6 +19,7 @@ export class LoginServer {
   #socket = null;
   #welcome = false;
   #backoff = new Backoff();
+  #vigil = new Vigil(QUIET_MILLISECONDS, () => this.#say(HELLO), () => this.startOver());
   #timer = 0;
 
   /** @param listener has welcome(), received(message) and lost(). */
@@ -36,7 +39,7 @@ export class LoginServer {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     this.#socket = socket;
-    socket.onopen = () => this.#say({ type: "hello", versions: VERSIONS, program: "browser" });
+    socket.onopen = () => this.#say(HELLO);
     socket.onmessage = event => this.#received(socket, event.data);
     socket.onclose = () => this.#closed(socket);
     // An address that does not answer at all would keep the browser waiting for minutes.
@@ -49,10 +52,16 @@ export class LoginServer {
     return this.#welcome;
   }
 
+  /** Find out whether the connection is still alive. */
+  check() {
+    this.#vigil.check();
+  }
+
   /** End the connection for good. */
   close() {
     this.stay = false;
     clearTimeout(this.#timer);
+    this.#vigil.end();
     const socket = this.#socket;
     this.#socket = null;
     this.#welcome = false;
@@ -70,21 +79,21 @@ export class LoginServer {
 
   #received(socket, data) {
     if (socket !== this.#socket) return;
+    this.#vigil.heard();
     const message = JSON.parse(data);
-    if (message.type === "ping") {
-      this.#say({ type: "pong" });
-    } else if (message.type === "welcome") {
+    if (message.type !== "welcome") {
+      this.#listener.received(message);
+    } else if (!this.#welcome) {
       clearTimeout(this.#timer);
       this.#welcome = true;
       this.#listener.welcome();
-    } else {
-      this.#listener.received(message);
     }
   }
 
   #closed(socket) {
     if (socket !== this.#socket) return;
     clearTimeout(this.#timer);
+    this.#vigil.end();
     this.#socket = null;
     this.#welcome = false;
     socket.close();

@@ -38,5 +38,7 @@ function render() {
   document.title = calling ? `● Your turn – ${TITLE}` : TITLE;
 }
 
+document.addEventListener("visibilitychange", () => client.check());
+addEventListener("online", () => client.check());
 find("log-out").addEventListener("click", () => client.leave());
 client.start();

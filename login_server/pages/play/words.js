@@ -74,7 +74,7 @@ export function story(event, game) {
     case "player_seated":
       return event.player === game.me ? "" : `${event.player} is here.`;
     case "player_gone":
-      return game.over ? "" : `${event.player} lost the connection.`;
+      return game.over ? "" : `${who(event.player)} lost the connection.`;
     case "player_returned":
       return `${who(event.player)} ${event.player === game.me ? "are" : "is"} back.`;
     case "game_began":
@@ -88,6 +88,13 @@ export function story(event, game) {
     default:
       return "";
   }
+}
+
+/** Why the way to a game has ended, in words: the reason comes from its server, perhaps with a code before it. */
+export function ending(reason) {
+  if (!reason) return "The game server cannot be reached, or the game is no more.";
+  if (reason.startsWith("resume_key_unknown:")) return "That game is over, or its server was started anew.";
+  return sentence(reason.replace(/^[a-z]+(_[a-z]+)+: /, ""));
 }
 
 /** A wrong move in words. */

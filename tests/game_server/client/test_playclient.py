@@ -179,6 +179,15 @@ def test_an_open_game_begins_when_somebody_comes(desk: "Desk", made: "type[Made]
     assert (visit.game and visit.game.winner) == "bob"
 
 
+def test_who_joins_the_server_of_a_match_that_goes_on_comes_back_to_that_match(
+    desk: "Desk", made: "type[Made]"
+) -> None:
+    granted = made.join_granted()
+    granted.match_id = "m1"
+    desk.logged_in().receives(desk.client, granted)
+    assert desk.connections[0].visit.game_id == "m1"
+
+
 def test_a_lost_connection_is_made_again_with_the_resume_key(desk: "Desk", made: "type[Made]") -> None:
     game_server = desk.playing()
     diary(desk)
