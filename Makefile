@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 .PHONY: run demo test tools slow conformance lint format bench clean help
 
 help: ## show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 run: $(VENV)/installed ## set up, then serve a whole stack until Ctrl-C
-	@exec $(BIN)/python -m examples.stack run
+	@exec $(BIN)/python -m examples.stack run $(if $(ADDRESS),--address $(ADDRESS))
 
 demo: $(VENV)/installed ## set up, then let two scripted players play a match on free ports
 	@exec $(BIN)/python -m examples.stack demo

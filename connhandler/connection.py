@@ -91,9 +91,23 @@ def run_connection(
     Raises:
         TypeError: `create_connection_instances` returned something else than a reader, a writer and a peer.
     """
-    try:
-        if handler.ssl_context is not None and received is None:
+    if handler.ssl_context is not None and received is None:
+        try:
             sock = handler.shake_hands(sock, address)
+        except BaseException:
+            close_now(sock)
+            raise
+    # What comes next may last for days: nothing of what was before is kept for it.
+    while (following := _run_until_switch(handler, sock, address, received)) is not None:
+        handler, received = following
+        handler.counters["accepted"] += 1
+
+
+def _run_until_switch(
+    handler: "ConnectionHandler", sock: gevent.socket.socket, address: Address, received: bytes | None
+) -> "tuple[ConnectionHandler, bytes] | None":
+    """Return who goes on with this socket, and with which bytes; None once it is closed."""
+    try:
         connection = Connection(handler, sock, handler.create_instances(sock, address), received or b"")
     except BaseException:
         close_now(sock)
@@ -110,10 +124,9 @@ def run_connection(
             close_now(sock, reset=not connection.politely)
         peer._connection = None
         handler.closed(connection)
-    if connection.switch is not None:
-        successor = connection.switch.successor
-        successor.counters["accepted"] += 1
-        run_connection(successor, sock, address, connection.switch.received)
+    if connection.switch is None:
+        return None
+    return connection.switch.successor, connection.switch.received
 
 
 class ConnectionReader(ABC):
@@ -274,11 +287,11 @@ class Peer:
     requires_login: ClassVar[bool] = False
     """Whether `Limits.login_seconds` and `Limits.max_not_logged_in` hold for connections of this class."""
 
-    name: str = "unconnected"
-    serial: int = 0
-    address: Address = None
     dismissed: bool = False
     """Whether this side has ended the connection: none of its messages but `PeerDisconnected` is handled any more."""
+    _name: str = "unconnected"
+    _serial: int = 0
+    _address: Address = None
     _in_flight: int = 0
     """How many of its messages are in the incoming queue; the queue counts down."""
     _room: Gate
@@ -293,8 +306,29 @@ class Peer:
         peer._room = Gate()
         return peer
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        taken = {"name", "serial", "address", "connected"} & cls.__dict__.keys()
+        if taken:
+            raise TypeError(f"{cls.__name__}.{', '.join(taken)}: every Peer has this already; find another name")
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+    # These three are the handler's to set: a program that kept a player's name in `name` would have it in its log lines,
+    # line ends and all.
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def serial(self) -> int:
+        return self._serial
+
+    @property
+    def address(self) -> Address:
+        return self._address
 
     @property
     def connected(self) -> bool:

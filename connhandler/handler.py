@@ -180,9 +180,9 @@ class ConnectionHandler(ABC):
         if peer.serial:
             raise TypeError(f"create_connection_instances must return a new Peer for each connection, not {peer} again")
         self._serial += 1
-        peer.name = f"{self.task_name}[{self._serial}]"
-        peer.serial = self._serial
-        peer.address = address
+        peer._name = f"{self.task_name}[{self._serial}]"
+        peer._serial = self._serial
+        peer._address = address
         return instances
 
     def opened(self, connection: Connection) -> None:
@@ -203,6 +203,8 @@ class ConnectionHandler(ABC):
         self.counters[message.reason.value] += 1
         level = self._level_of(connection, message.reason)
         detail = f" ({message.detail})" if message.detail else ""
+        if not detail.isprintable():  # the far end may have said it: no line of the log is its to write
+            detail = f" ({message.detail!r})"
         logger.log(level, "%s: disconnected: %s%s", message.peer.name, message.reason.value, detail)
         if not connection.intake.announced:
             return

@@ -54,9 +54,9 @@ class FakeConnection(Generic[PeerType]):
         self.failure: BaseException | None = None
         self.ending: DisconnectReason | None = None
         self.awaits_login = False
-        peer.name = f"fake[{self._serial}]"
-        peer.serial = self._serial
-        peer.address = address
+        peer._name = f"fake[{self._serial}]"
+        peer._serial = self._serial
+        peer._address = address
         peer._connection = self  # type: ignore[assignment]
 
     def connected(self, central: CentralTask) -> None:

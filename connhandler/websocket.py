@@ -31,7 +31,7 @@ import gevent.ssl
 from connhandler.connection import Address
 from connhandler.errors import DisconnectReason, RefusalReason
 from connhandler.framing.httprequest import HttpError, HttpRequest
-from connhandler.framing.websocket import ServerFraming
+from connhandler.framing.websocket import ServerFraming, Text
 from connhandler.handler import Instances, MessageQueue
 from connhandler.incoming import IncomingConnectionHandler
 from connhandler.limits import Limits
@@ -49,6 +49,7 @@ __all__ = [
     "CloseCode",
     "HttpError",
     "HttpRequest",
+    "Text",
     "WebSocketConnectionHandler",
     "WebSocketLink",
     "WebSocketMessage",
@@ -87,7 +88,11 @@ class ServerLink(WebSocketLink):
         assert framing.request is not None
         reader.peer.request = framing.request
         self._handler.check_room()
-        self._handler.check_request(reader.peer, framing.request)
+        try:
+            self._handler.check_request(reader.peer, framing.request)
+        except OSError as error:
+            # Of a database, say; that one of this connection's own socket is lost is another matter.
+            raise RuntimeError(f"check_request failed: {error}") from error
         framing.accept()
         reader.peer.subprotocol = framing.subprotocol
         return reader.take(b"")
@@ -97,6 +102,8 @@ class ServerLink(WebSocketLink):
             return b""  # the framing has said so itself
         if isinstance(exception, HttpError):
             self.framing.reject(exception.status, exception.text, exception.headers)
+        elif reason is DisconnectReason.PROTOCOL_ERROR:
+            self.framing.reject(400, detail)
         elif reason is DisconnectReason.HANDSHAKE_TIMEOUT:
             self.framing.reject(408, detail)
         elif reason is DisconnectReason.INTERNAL_ERROR:
@@ -142,6 +149,8 @@ class WebSocketConnectionHandler(IncomingConnectionHandler):
         ssl_context: gevent.ssl.SSLContext | None = None,
         origins: Sequence[str] | None = None,
     ) -> None:
+        if isinstance(origins, str):
+            raise TypeError(f"origins must be a list of strings, such as [{origins!r}]")  # any part of it would match
         super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)
         self.origins = origins
 

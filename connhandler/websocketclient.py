@@ -175,7 +175,13 @@ class OutgoingWebSocketHandler(OutgoingConnectionHandler):
         """
 
     def url_of(self, request: WebSocketRequest) -> str:
-        """Return the URL that is asked for."""
+        """Return the URL that is asked for.
+
+        Raises:
+            ValueError: the path does not begin with a slash.
+        """
+        if not request.path.startswith("/"):
+            raise ValueError(f"a path begins with a slash, not as {request.path!r} does")  # else it goes into the port
         scheme = "ws" if self.ssl_context is None else "wss"
         host = self.server_hostname or self.address
         if ":" in host:

@@ -262,14 +262,18 @@ def join(instances: Instances) -> Instances:
     """Let the reader, the writer and the peer of one connection know what they share.
 
     Raises:
-        TypeError: they are not those of a WebSocket.
+        TypeError: they are not those of a WebSocket, or not of the same one.
     """
-    reader, _, peer = instances
-    if not isinstance(reader, WebSocketReader) or not isinstance(peer, WebSocketPeer):
+    reader, writer, peer = instances
+    if not (isinstance(reader, WebSocketReader) and isinstance(writer, WebSocketWriter)) or not isinstance(
+        peer, WebSocketPeer
+    ):
         raise TypeError(
-            "create_connection_instances must return a WebSocketReader, a writer and a WebSocketPeer, not "
-            f"{type(reader).__name__} and {type(peer).__name__}"
+            "create_connection_instances must return a WebSocketReader, a WebSocketWriter and a WebSocketPeer, not "
+            f"{type(reader).__name__}, {type(writer).__name__} and {type(peer).__name__}"
         )
+    if reader.link is not writer.link:
+        raise TypeError("the reader and the writer of a connection must be made with the same link")
     reader.peer = peer
     peer._link = reader.link
     return instances

@@ -33,6 +33,7 @@ from connhandler import tasks
 
 GAME_FILES = Path(__file__).parent.parent / "game_server" / "games"
 LAUNCHER = "local"
+LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
 STOP_SECONDS = 40
 DEMO_SECONDS = 60
@@ -56,14 +57,16 @@ class Stack:
         folder: for everything they make.
         ports: to listen on.
         log_to_files: whether their log lines go to files in `folder`, or to this terminal.
+        address: of this machine, that players connect to.
 
     Attributes:
         processes: those of the login server and the launcher, by name.
     """
 
-    def __init__(self, folder: Path, ports: Ports, log_to_files: bool) -> None:
+    def __init__(self, folder: Path, ports: Ports, log_to_files: bool, address: str = LOOPBACK) -> None:
         self.folder = folder
         self.ports = ports
+        self.address = address
         self._log_to_files = log_to_files
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -78,11 +81,18 @@ class Stack:
         self.wait_until("a game server is in the list", lambda: bool((self.status() or {}).get("servers")))
 
     def start_login_server(self) -> None:
-        """Start the login server and wait until it answers."""
+        """Start the login server and wait until it answers.
+
+        Raises:
+            Failure: it did not begin, or one of its ports is in use.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_ports()
         self._spawn(
             "login server",
             "login_server",
+            f"--address={self.address}",
+            f"--http-address={self.address}",
             f"--player-port={self.ports.player}",
             f"--launcher-port={self.ports.launcher}",
             f"--http-port={self.ports.http}",
@@ -99,9 +109,10 @@ class Stack:
             "game_server_launcher",
             f"--name={LAUNCHER}",
             f"--key-file={self._launcher_key()}",
+            f"--login-address={self.address}",
             f"--login-port={self.ports.launcher}",
             f"--controller-port={self.ports.controller}",
-            f"--games={GAME_FILES}",
+            f"--games={self._game_files()}",
             f"--run-dir={self.folder / 'launcher'}",
         )
 
@@ -131,7 +142,7 @@ class Stack:
     def status(self) -> dict[str, Any] | None:
         """Return what the login server says of itself, or None when it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports.http}/status", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}:{self.ports.http}/status", timeout=5) as answer:
                 status: dict[str, Any] = json.load(answer)
                 return status
         except (OSError, ValueError, urllib.error.URLError):
@@ -144,6 +155,32 @@ class Stack:
         for name, process in self.processes.items():
             if process.poll() is not None:
                 raise Failure(f"the {name} ended with exit status {process.returncode}{self._last_lines(name)}")
+
+    def _check_ports(self) -> None:
+        """Else the answers of another stack would be taken for those of this one.
+
+        Raises:
+            Failure: one is in use, or the address not one of this machine.
+        """
+        for port in self.ports:
+            try:
+                socket.create_server((self.address, port)).close()
+            except OSError as error:
+                raise Failure(
+                    f"{self.address}:{port}: {os.strerror(error.errno or 0)}; does another stack run? 'python -m examples.stack run "
+                    "--free-ports --folder FOLDER' takes other ports"
+                ) from error
+
+    def _game_files(self) -> Path:
+        """Return the folder of the game files; of copies, where their players come from other machines."""
+        if self.address == LOOPBACK:
+            return GAME_FILES
+        folder = self.folder / "games"
+        folder.mkdir(exist_ok=True)
+        for file in GAME_FILES.glob("*.toml"):
+            text = f'listen_address = "{self.address}"\n{file.read_text(encoding="utf-8")}'
+            (folder / file.name).write_text(text, encoding="utf-8")
+        return folder
 
     def _launcher_key(self) -> Path:
         """Return the file with the launcher's key, made at the first start."""
@@ -201,26 +238,29 @@ class Stack:
         return "; its last lines:\n  " + "\n  ".join(lines[-10:])
 
 
-def run(folder: Path, ports: Ports) -> None:
+def run(folder: Path, ports: Ports, address: str) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     asked_to_end = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, asked_to_end.set)
-    stack = Stack(folder, ports, log_to_files=False)
+    stack = Stack(folder, ports, log_to_files=False, address=address)
+    options = ("" if address == LOOPBACK else f" --address {address}") + (
+        "" if ports.player == Ports().player else f" --port {ports.player}"
+    )
     try:
         stack.start()
         print(
             f"""
 The stack is up.
 
-  play in the browser               http://127.0.0.1:{ports.http}/
-  who is online, servers, matches   http://127.0.0.1:{ports.http}/monitor
-  the same for programs             http://127.0.0.1:{ports.http}/status
-  players' programs log in at       127.0.0.1:{ports.player}
+  play in the browser               http://{address}:{ports.http}/
+  who is online, servers, matches   http://{address}:{ports.http}/monitor
+  the same for programs             http://{address}:{ports.http}/status
+  players' programs log in at       {address}:{ports.player}
 
 To play in a terminal, open two more and start in each:
 
-  {sys.executable} -m game_server.play{"" if ports.player == Ports().player else f" --port {ports.player}"}
+  {sys.executable} -m game_server.play{options}
 
 Ctrl-C ends everything.
 """,
@@ -326,11 +366,18 @@ def main() -> int:
     serve = commands.add_parser("run", help="serve on the default ports until Ctrl-C")
     serve.add_argument("--folder", type=Path, default=Path("run"), help="for database, keys and state (default: run)")
     serve.add_argument("--free-ports", action="store_true", help="on any free ports, not 9000, 9001, 9002 and 9080")
+    serve.add_argument(
+        "--address",
+        default=LOOPBACK,
+        help="address of this machine that players connect to, from other machines and phones too; their passwords "
+        f"then cross that network unencrypted (default: {LOOPBACK}, for this machine alone)",
+    )
     commands.add_parser("demo", help="play a match on free ports, then stop and report")
     arguments = parser.parse_args()
     try:
         if arguments.command == "run":
-            run(arguments.folder.absolute(), Ports(*free_ports(4)) if arguments.free_ports else Ports())
+            ports = Ports(*free_ports(4)) if arguments.free_ports else Ports()
+            run(arguments.folder.absolute(), ports, arguments.address)
         else:
             demo()
     except Failure as failure:

@@ -21,11 +21,16 @@ from typing import Final
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus, InvalidURI
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from websockets.typing import ExtensionParameter, Subprotocol
 from websockets.uri import parse_uri
 
 from connhandler.framing.httprequest import HttpError, HttpRequest, join_headers, parse_target
@@ -36,6 +41,7 @@ __all__ = ["ClientFraming", "ServerFraming", "Text", "WebSocketError", "WebSocke
 
 MAX_REFUSAL_CHARACTERS: Final = 200
 SAME_ORIGIN: Final = "same"
+DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
@@ -57,6 +63,25 @@ class _ServerCore(Core, ServerProtocol):
 
 class _ClientCore(Core, ClientProtocol):
     pass
+
+
+class _ClientDeflateFactory(ClientPerMessageDeflateFactory):
+    """Takes whatever window a server lets it have, and makes use of no more than `WINDOW_BITS`.
+
+    To offer that number instead would be a hint only, and `websockets` refuses the server that goes beyond it.
+    """
+
+    def process_response_params(
+        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
+    ) -> PerMessageDeflate:
+        agreed = super().process_response_params(params, accepted_extensions)
+        return PerMessageDeflate(
+            agreed.remote_no_context_takeover,
+            agreed.local_no_context_takeover,
+            agreed.remote_max_window_bits,
+            min(agreed.local_max_window_bits, WINDOW_BITS),
+            agreed.compress_settings,
+        )
 
 
 class ServerFraming(WebSocketFraming):
@@ -168,8 +193,7 @@ class ServerFraming(WebSocketFraming):
         origin = headers.get("origin")
         if self._origins is None or origin is None or origin in self._origins:
             return
-        host = origin.partition("://")[2]
-        if SAME_ORIGIN not in self._origins or host.lower() != headers["host"].lower():
+        if SAME_ORIGIN not in self._origins or not _is_of_host(origin, headers["host"]):
             raise HttpError(403, "not for pages of this origin")
 
 
@@ -200,11 +224,7 @@ class ClientFraming(WebSocketFraming):
         compression: bool = False,
         max_message_bytes: int = 1024 * 1024,
     ) -> None:
-        extension = ClientPerMessageDeflateFactory(
-            server_max_window_bits=WINDOW_BITS,
-            client_max_window_bits=WINDOW_BITS,
-            compress_settings=COMPRESS_SETTINGS,
-        )
+        extension = _ClientDeflateFactory(server_max_window_bits=WINDOW_BITS, compress_settings=COMPRESS_SETTINGS)
         try:
             uri = parse_uri(url)
         except InvalidURI as error:
@@ -284,6 +304,13 @@ def refusal_text(response: Response) -> str:
         text = " ".join(response.body.decode(errors="replace").split())
     text = "".join(character for character in text if character.isprintable())
     return text[:MAX_REFUSAL_CHARACTERS] or response.reason_phrase
+
+
+def _is_of_host(origin: str, host: str) -> bool:
+    """Whether a page is of the host that it asks, over whichever scheme: TLS may end before this program."""
+    scheme, _, origin_host = origin.lower().partition("://")
+    # A browser never says the default port in `Origin`; a proxy may add it to `Host`.
+    return scheme in DEFAULT_PORTS and origin_host == host.lower().removesuffix(DEFAULT_PORTS[scheme])
 
 
 def _first_in_common(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

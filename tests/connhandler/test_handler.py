@@ -170,3 +170,13 @@ def test_each_connection_needs_a_peer_of_its_own(serve: Any, caplog: pytest.LogC
     client.send(b"undisturbed")
     assert server.next_data() == b"undisturbed"
     assert peer.name == "clients[1]"
+
+
+def test_what_the_handler_says_of_a_peer_is_not_for_others_to_set() -> None:
+    """A player's name kept in `peer.name` would stand in the log, line ends and all."""
+    peer = DataPeer()
+    for attribute in ("name", "serial", "address"):
+        with pytest.raises(AttributeError, match=attribute):
+            setattr(peer, attribute, "alice\nERROR: forged")
+    with pytest.raises(TypeError, match=r"Player\.name: every Peer has this already"):
+        type("Player", (Peer,), {"name": ""})

@@ -1,5 +1,6 @@
 """Protocols that begin with a handshake, answer by themselves, close with a code, or go on as another protocol."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -289,6 +290,21 @@ def test_a_connection_goes_on_as_another_protocol(
     assert (last.peer, last.reason) == (peer, DisconnectReason.CLOSED_BY_PEER)
     assert client.rest() == b""
     assert queue.empty()
+    chunks.stop(0)
+
+
+def test_nothing_is_kept_of_the_protocol_before(
+    queue: IncomingQueue, connect: Connect, switching: tuple[ConnectionHandler, ConnectionHandler]
+) -> None:
+    """A connection may go on for days after it left, say, HTTP."""
+    chunks, lines = switching
+    client, peer = switched(chunks, queue, connect)
+    gc.collect()
+    assert not [one for one in gc.get_objects() if isinstance(one, SwitchingReader | ProtocolSwitch)]
+    peer.disconnect()
+    assert client.rest() == b""
+    client.sock.close()
+    lines.wait_closed(5)
     chunks.stop(0)
 
 

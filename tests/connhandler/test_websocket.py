@@ -169,6 +169,10 @@ class GuardedHandler(VisitorHandler):
             raise HttpError(int(what), "because", {"X-Hint": "none"})
         if what == "fails":
             raise ZeroDivisionError
+        if what == "database":
+            raise ConnectionRefusedError("database is away")
+        if what == "cookie":
+            raise ProtocolError("the cookie is of another kitchen")
         peer.user = what  # type: ignore[attr-defined]
 
 
@@ -197,6 +201,23 @@ def test_a_hook_that_fails(serve: Serve, caplog: pytest.LogCaptureFixture) -> No
     assert b"Zero" not in response.body
     assert caplog.text.count("Traceback") == 1
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_hook_whose_own_connection_is_lost(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """That is no loss of the client's, and no silence in the log."""
+    server = serve(QUICK, handler_class=GuardedHandler)
+    response = server.client(shake=False).refused(handshake("/database"))
+    assert response.status == 500
+    assert b"database" not in response.body
+    assert caplog.text.count("Traceback") == 2
+    assert "ConnectionRefusedError: database is away" in caplog.text
+    within(server.handler.wait_closed, 5.0)
+    assert server.counters["internal error"] == 1
+
+
+def test_a_hook_that_finds_the_request_wrong(serve: Serve) -> None:
+    response = serve(handler_class=GuardedHandler).client(shake=False).refused(handshake("/cookie"))
+    assert (response.status, response.body) == (400, b"the cookie is of another kitchen\n")
 
 
 def test_what_the_hook_finds_out_stays_with_the_peer(serve: Serve) -> None:
@@ -353,6 +374,12 @@ def test_origins_are_an_argument() -> None:
     assert handler.origins == ["same"]
 
 
+def test_one_origin_by_itself_is_a_mistake() -> None:
+    """Each part of it would be taken for an origin that is let in."""
+    with pytest.raises(TypeError, match="origins must be a list"):
+        WebSocketConnectionHandler("clients", "127.0.0.1", 0, IncomingQueue(), origins="https://example.org")
+
+
 def test_a_connection_too_many_hears_503(serve: Serve) -> None:
     server = serve(Limits(max_connections=1))
     server.connect()
@@ -398,6 +425,15 @@ def test_the_far_end_closes(serve: Serve) -> None:
     assert server.next_data() == "before"
     message = server.next_disconnected()
     assert (message.reason, message.code, message.detail) == (DisconnectReason.CLOSED_BY_PEER, 4001, "x")
+
+
+def test_a_reason_of_the_far_end_writes_no_line_of_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    client, _ = (server := serve()).connect()
+    client.send_close(4000, "bye\nadmin logged in\x1b[2J")
+    assert server.next_disconnected().detail == "bye\nadmin logged in\x1b[2J"
+    (line,) = (record.getMessage() for record in caplog.records if "bye" in record.getMessage())
+    assert line == r"clients[1]: disconnected: closed by peer ('bye\nadmin logged in\x1b[2J')"
 
 
 def test_the_far_end_closes_without_a_code(serve: Serve) -> None:
@@ -839,8 +875,24 @@ def test_a_peer_of_another_kind_is_a_mistake(serve: Serve, caplog: pytest.LogCap
     client = server.client(shake=False)
     assert client.rest() == b""
     assert (
-        "must return a WebSocketReader, a writer and a WebSocketPeer, not WebSocketReader and DataPeer" in caplog.text
+        "must return a WebSocketReader, a WebSocketWriter and a WebSocketPeer, not WebSocketReader, WebSocketWriter "
+        "and DataPeer" in caplog.text
     )
+
+
+class TwoLinksHandler(VisitorHandler):
+    def create_connection_instances(self, sock: Any, address: Any) -> Any:
+        return (
+            WebSocketReader(sock, self.create_link(sock)),
+            WebSocketWriter(sock, self.create_link(sock)),
+            VisitorPeer(),
+        )
+
+
+def test_a_link_for_each_direction_is_a_mistake(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing that is sent would go out, without a word."""
+    assert serve(handler_class=TwoLinksHandler).client(shake=False).rest() == b""
+    assert "must be made with the same link" in caplog.text
 
 
 def test_a_peer_without_a_connection() -> None:

@@ -365,9 +365,15 @@ def test_stop_during_a_handshake(connect: Any, far: FarServer) -> None:
     assert client.queue.empty()
 
 
-def test_a_url_that_cannot_be_is_told_loudly(connect: Any, far: FarServer, caplog: pytest.LogCaptureFixture) -> None:
-    connect(far.port, headers={"X": "a\r\nY: b"})
-    wait_until(lambda: "not a header" in caplog.text)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [({"headers": {"X": "a\r\nY: b"}}, "not a header"), ({"path": "1/x"}, "a path begins with a slash")],
+)
+def test_a_url_that_cannot_be_is_told_loudly(
+    connect: Any, far: FarServer, caplog: pytest.LogCaptureFixture, arguments: dict[str, Any], told: str
+) -> None:
+    connect(far.port, **arguments)
+    wait_until(lambda: told in caplog.text)
     assert "Traceback" in caplog.text
 
 

@@ -1,8 +1,10 @@
 """`make run` and `make demo`, as a person starts them."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -26,10 +28,13 @@ def test_demo_plays_a_match_and_says_so() -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_serves_until_it_is_asked_to_end(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "address"), [(signal.SIGINT, "127.0.0.1"), (signal.SIGTERM, "127.0.0.1"), (signal.SIGTERM, "127.0.0.2")]
+)
+def test_run_serves_until_it_is_asked_to_end(tmp_path: Path, number: signal.Signals, address: str) -> None:
+    """At an address of its own, too: for players on other machines."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "examples.stack", "run", "--free-ports", f"--folder={tmp_path}"],
+        [sys.executable, "-m", "examples.stack", "run", "--free-ports", f"--folder={tmp_path}", f"--address={address}"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -46,8 +51,13 @@ def test_run_serves_until_it_is_asked_to_end(tmp_path: Path, number: signal.Sign
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 3  # login server, launcher, game
         (page,) = re.findall(r"http://\S+:\d+/$", said, re.MULTILINE)
+        assert page.startswith(f"http://{address}:")
         with urllib.request.urlopen(page, timeout=10) as answer:
             assert b"<html" in answer.read().lower()
+        with urllib.request.urlopen(page + "status", timeout=10) as answer:
+            (server,) = json.load(answer)["servers"]
+        with socket.create_connection((address, server["port"]), timeout=10):
+            assert server["address"] == address
         os.kill(process.pid, number)
         rest = process.stdout.read()
     assert process.wait(60) == 0, rest
@@ -69,5 +79,5 @@ def test_run_says_which_port_is_in_use(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert result.returncode == 1
-    assert "Address already in use" in result.stderr
-    assert "run failed: the login server ended with exit status 1" in result.stderr
+    assert re.match(r"run failed: 127\.0\.0\.1:\d+: Address already in use; does another stack run\? ", result.stderr)
+    assert "The stack is up" not in result.stdout

@@ -1,5 +1,6 @@
 """WebSocket as bytes: handshakes, frames however they are cut, everything that is wrong with them, and the end."""
 
+import random
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -203,6 +204,7 @@ def test_tells_which_version_is_spoken() -> None:
         (["same"], "https://example.org.evil.example", False),
         (["same"], "null", False),
         (["same"], "example.org", False),
+        (["same"], "file://example.org", False),
         (["https://a.example"], "https://a.example", True),
         (["https://a.example"], "https://example.org", False),
         (["https://a.example", "same"], "https://example.org", True),
@@ -216,6 +218,26 @@ def test_origin(origins: list[str] | None, origin: str | None, good: bool) -> No
     assert (framing.request is not None) == good
     assert (framing.error is None) == good
     assert framing.output().startswith(b"" if good else b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "good"),
+    [
+        ("https://example.org", "example.org:443", True),
+        ("http://example.org", "example.org:80", True),
+        ("http://example.org", "example.org:443", False),
+        ("https://example.org:8443", "example.org:8443", True),
+        ("https://[::1]", "[::1]:443", True),
+        ("https://[::1]:8443", "[::1]:8443", True),
+        ("https://[::1]", "[::2]", False),
+        ("null", "", False),
+        ("", "", False),
+    ],
+)
+def test_origin_of_the_same_host(origin: str, host: str, good: bool) -> None:
+    framing = ServerFraming(origins=["same"])
+    framing.receive_data(head({**REQUEST, "Host": host, "Origin": origin}))
+    assert (framing.request is not None) == good
 
 
 def test_two_origins_are_none() -> None:
@@ -713,6 +735,18 @@ def test_window_is_small() -> None:
     framing.receive_data(head(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits"))
     framing.accept()
     assert b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12\r\n" in framing.output()
+
+
+@pytest.mark.parametrize("granted", ["", "; client_max_window_bits=9", "; client_max_window_bits=15"])
+def test_client_uses_a_small_window_whatever_it_may_have(granted: str) -> None:
+    client = ClientFraming("ws://example.org/", compression=True)
+    answer = answer_to(client, compression=True)
+    assert b"; client_max_window_bits=12\r\n" in answer
+    client.receive_data(answer.replace(b"; client_max_window_bits=12", granted.encode()))
+    assert client.error is None
+    # It repeats itself after more than 4096 bytes, so that a small window is of no use.
+    payload = random.Random(1).randbytes(5000) * 2
+    assert len(client.encode_message(payload)) > 9000
 
 
 def test_inflated_size_is_bounded() -> None:
