@@ -42,7 +42,7 @@ bench: $(VENV)/installed-dev ## CPU time per message, beside what a user would p
 	$(BIN)/python -m benchmarks.http
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-autobahn run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
