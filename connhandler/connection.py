@@ -30,9 +30,8 @@ Invariants that live here (each has a test of this name in `tests/connhandler/te
 
 import logging
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.socket
@@ -40,20 +39,29 @@ import msgspec
 
 from connhandler.deadlines import Deadlines
 from connhandler.errors import ConnectionClosed, DisconnectReason, ProtocolError
-from connhandler.gate import Gate
 from connhandler.intake import Intake
-from connhandler.limits import Limits
 from connhandler.messages import PeerDisconnected
 from connhandler.outbox import Outbox
+from connhandler.peer import Address, Peer
+from connhandler.reader import ConnectionReader
 from connhandler.sockets import close_now, end_politely
+from connhandler.writer import ConnectionWriter, StreamConnectionWriter
 
 if TYPE_CHECKING:
     from connhandler.handler import ConnectionHandler
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "Address",
+    "Connection",
+    "ConnectionReader",
+    "ConnectionWriter",
+    "Peer",
+    "ProtocolSwitch",
+    "StreamConnectionWriter",
+    "run_connection",
+]
 
-Address = Any
-"""What `socket.accept` returns as the far end's address: `(host, port)` for IPv4."""
+logger = logging.getLogger(__name__)
 
 QUIET_REASONS = {
     DisconnectReason.CLOSED_BY_PEER,
@@ -127,261 +135,6 @@ def _run_until_switch(
     if connection.switch is None:
         return None
     return connection.switch.successor, connection.switch.received
-
-
-class ConnectionReader(ABC):
-    """Turns what arrives on one socket into messages. Called by the connection's own task only.
-
-    Subclass it and implement `receive` and `decode`; or take `TcpMessageConnectionReader` and implement `decode`.
-
-    Attributes:
-        sock: the connection's gevent socket: `recv` waits without holding anybody up.
-        limits: the handler's bounds; set before the first `receive`.
-        begun_at: `time.monotonic()` of the first byte of a message that is not whole yet, else None. A reader
-            that keeps it up to date has `Limits.message_seconds` enforced.
-        already_received: bytes of the stream that were read before there was this reader; to be taken before those of
-            the socket. Set before `open`.
-        close_code: what the far end gave as the reason for its close, if the protocol has such codes. The reader keeps
-            it up to date, and `PeerDisconnected` carries it.
-        reply: queues bytes of the stream, in order with what is sent: for answers that the protocol asks for and the
-            central task need not know of. Bounded like all output. Set before `open`, where the writer is a
-            `StreamConnectionWriter`.
-    """
-
-    limits: Limits = Limits()
-    begun_at: float | None = None
-    already_received: bytes = b""
-    close_code: int | None = None
-    reply: Callable[[bytes], None]
-
-    def __init__(self, sock: gevent.socket.socket) -> None:
-        self.sock = sock
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        nearest = next(base.__dict__ for base in cls.__mro__ if {"receive", "receive_burst"} & base.__dict__.keys())
-        if "receive_burst" not in nearest:
-            # Whoever overrides `receive` of a ready-made reader means it to be used.
-            cls.receive_burst = ConnectionReader.receive_burst  # type: ignore[method-assign]
-
-    def open(self) -> None:
-        """Do the protocol's opening handshake, if it has one, within `Limits.handshake_seconds`.
-
-        Called once, before `PeerConnected`. If it raises, the peer is never announced; what it gave to `reply` before
-        still goes out.
-
-        Raises:
-            Exception: as `receive`.
-        """
-        return
-
-    @abstractmethod
-    def receive(self) -> bytes:
-        """Wait for one whole message and return its bytes; `b""` means that the far end closed.
-
-        Raises:
-            ConnectionClosed: the far end closed; says whether in the middle of a message.
-            ProtocolError: the far end broke the format.
-            ProtocolSwitch: the far end goes on in another protocol.
-            OSError: the connection was lost.
-        """
-
-    @abstractmethod
-    def decode(self, data: bytes) -> Any:
-        """Return the message that these bytes are: any object that takes an attribute `peer`.
-
-        None means that there is nothing to tell the central task.
-
-        Raises:
-            ProtocolError: the bytes mean nothing; UnicodeDecodeError and msgspec's errors count as that.
-        """
-
-    def receive_burst(self) -> Sequence[bytes]:
-        """Wait for at least one whole message and return all that are here. Ready-made readers override it.
-
-        None at all means that something was heard which is not for the central task: a sign of life.
-
-        Raises:
-            Exception: as `receive`.
-        """
-        data = self.receive()
-        if not data:
-            raise ConnectionClosed
-        return [data]
-
-
-class ConnectionWriter(ABC):
-    """Turns messages into what is sent on one socket.
-
-    Subclass it and implement `encode` and `send`; or take `TcpMessageConnectionWriter` and implement `encode`.
-
-    Attributes:
-        sock: the connection's gevent socket.
-        limits: the handler's bounds; set before the first message.
-    """
-
-    limits: Limits = Limits()
-
-    answers_close: ClassVar[bool] = False
-    """Whether the protocol has an answer to the far end's close: then `encode_goodbye` is asked for it as well."""
-
-    def __init__(self, sock: gevent.socket.socket) -> None:
-        self.sock = sock
-
-    @abstractmethod
-    def encode(self, message: Any) -> bytes:
-        """Return the message's bytes. Called by `Peer.send`, so it must not wait.
-
-        It runs at once, not in the writer task, so that what waits for a peer is counted in bytes, a message may
-        be changed after it was sent, and a message that cannot be encoded is the sender's exception.
-        """
-
-    @abstractmethod
-    def send(self, data: bytes) -> None:
-        """Send the bytes of one message. Called by the connection's writer task: it may wait.
-
-        Raises:
-            OSError: the connection was lost.
-        """
-
-    def encode_heartbeat(self) -> bytes | None:
-        """Return the bytes of the message that asks for a sign of life, or None if this protocol has none."""
-        return None
-
-    def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes | None:
-        """Return the bytes of the last message, which tells the far end why it ends, or None to say nothing.
-
-        Called when this side ends the connection: bad input, a deadline, a disconnect, a shutdown. When the reason is
-        an error of this side, `detail` says no more than that.
-        """
-        return None
-
-
-class StreamConnectionWriter(ConnectionWriter):
-    """A writer whose messages are bytes of one stream, so that many go out in one `send`.
-
-    Subclasses implement `encode` and `frame`.
-    """
-
-    @abstractmethod
-    def frame(self, data: bytes) -> bytes:
-        """Return the bytes on the wire of one encoded message."""
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(self.frame(data))
-
-
-class Peer:
-    """The far end of one connection, as the central task knows it. Must be subclassed, be it only by `pass`:
-    the class is what tells connections of different handlers apart.
-
-    All methods return at once; they belong to the central task. A subclass may have any attributes of its own but those
-    named here.
-
-    Attributes:
-        name: `HANDLER[SERIAL]`, the string in every log line about this connection.
-        serial: the number of this connection in its handler, from 1.
-        address: the far end's socket address.
-    """
-
-    requires_login: ClassVar[bool] = False
-    """Whether `Limits.login_seconds` and `Limits.max_not_logged_in` hold for connections of this class."""
-
-    dismissed: bool = False
-    """Whether this side has ended the connection: none of its messages but `PeerDisconnected` is handled any more."""
-    _name: str = "unconnected"
-    _serial: int = 0
-    _address: Address = None
-    _in_flight: int = 0
-    """How many of its messages are in the incoming queue; the queue counts down."""
-    _room: Gate
-    """Where its reader waits when that is as many as may be; the queue opens it."""
-    _connection: "Connection | None" = None
-    _logged_in: bool = False
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Peer":
-        if cls is Peer:
-            raise TypeError("Peer must be subclassed: its class tells connections of different handlers apart")
-        peer = super().__new__(cls)
-        peer._room = Gate()
-        return peer
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        taken = {"name", "serial", "address", "connected"} & cls.__dict__.keys()
-        if taken:
-            raise TypeError(f"{cls.__name__}.{', '.join(taken)}: every Peer has this already; find another name")
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
-
-    # These three are the handler's to set: a program that kept a player's name in `name` would have it in its log lines,
-    # line ends and all.
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def serial(self) -> int:
-        return self._serial
-
-    @property
-    def address(self) -> Address:
-        return self._address
-
-    @property
-    def connected(self) -> bool:
-        """Whether neither side has begun to end the connection.
-
-        There is no need to ask before `send`, which still reaches a far end that has only finished its own side.
-        """
-        return self._connection is not None and self._connection.ending is None and not self.dismissed
-
-    @property
-    def logged_in(self) -> bool:
-        """Whether the far end has proven who it is. The program sets it."""
-        return self._logged_in
-
-    @logged_in.setter
-    def logged_in(self, logged_in: bool) -> None:
-        self._logged_in = logged_in
-        if self._connection is not None:
-            self._connection.count_login()
-
-    def send(self, message: Any) -> None:
-        """Queue a message. Never waits.
-
-        It still goes out while messages that came before the far end's close are handled. After that, and once this
-        side has dismissed the peer, this does nothing.
-
-        Raises:
-            ValueError: the encoded message is empty or longer than `Limits.max_message_bytes`.
-            Exception: whatever `ConnectionWriter.encode` raises for this message.
-        """
-        if self._connection is not None and not self.dismissed:
-            self._connection.send(message)
-
-    def disconnect(self, detail: str = "") -> None:
-        """Send what is queued, then close. `detail` comes back in `PeerDisconnected`."""
-        self.dismissed = True
-        if self._connection is not None:
-            self._connection.end(DisconnectReason.CLOSED_BY_US, detail)
-
-    def abort(self, detail: str = "") -> None:
-        """Close now; what is queued is lost."""
-        self.dismissed = True
-        if self._connection is not None:
-            self._connection.end(DisconnectReason.CLOSED_BY_US, detail, politely=False)
-
-    def fail(self, exception: BaseException) -> None:
-        """Disconnect because of an exception: the far end's fault if a `ProtocolError`, else ours."""
-        self.dismissed = True
-        if self._connection is not None:
-            if isinstance(exception, ProtocolError):
-                self._connection.end(DisconnectReason.PROTOCOL_ERROR, str(exception), exception)
-            else:
-                self._connection.end(DisconnectReason.INTERNAL_ERROR, "internal error", exception)
 
 
 class _Ended(BaseException):
