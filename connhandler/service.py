@@ -5,6 +5,7 @@ return 0. A second signal while that goes on ends it at once: connections are dr
 for has `HURRY_SECONDS`.
 """
 
+import gc
 import logging
 import resource
 import signal
@@ -29,13 +30,22 @@ class Service:
 
     Args:
         central: the program.
-        handlers: every one must put into `central.queue`.
+        handlers: every one must put into `central.queue`. Those that are another's `upgrades` come with it.
         pools: closed at the end, after their outstanding work.
+
+    Raises:
+        ValueError: one of the handlers is the upgrade of another, which listens for it.
     """
 
     def __init__(
         self, central: CentralTask, handlers: Sequence[ConnectionHandler], pools: Sequence[WorkerPool] = ()
     ) -> None:
+        for handler in handlers:
+            if successors := handler.successors.intersection(handlers):
+                raise ValueError(
+                    f"{successors.pop().task_name} is an upgrade of {handler.task_name}, which listens for it: "
+                    "leave it out of the service's handlers"
+                )
         self.central = central
         self.handlers = handlers
         self.pools = pools
@@ -53,6 +63,7 @@ class Service:
         """
         raise_file_limit()
         self._listen()
+        gc.freeze()  # What there is now, stays: a look for garbage that goes through all of it holds up everybody.
         watchers = [gevent.signal_handler(number, self._signalled, number) for number in SIGNALS]
         central = tasks.spawn(self.central.name, self.central.run)
         central.link(lambda _: self._asked_to_end.set())

@@ -169,6 +169,9 @@ class GuardedHandler(VisitorHandler):
             raise HttpError(int(what), "because", {"X-Hint": "none"})
         if what == "fails":
             raise ZeroDivisionError
+        if what == "waits":
+            with gevent.Timeout(0.01):
+                gevent.sleep(60)
         if what == "database":
             raise ConnectionRefusedError("database is away")
         if what == "cookie":
@@ -194,13 +197,15 @@ def test_a_client_that_is_not_let_in(serve: Serve, status: int, caplog: pytest.L
     ]
 
 
-def test_a_hook_that_fails(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("how", "told"), [("fails", "ZeroDivisionError"), ("waits", "gevent.timeout.Timeout")])
+def test_a_hook_that_fails(serve: Serve, caplog: pytest.LogCaptureFixture, how: str, told: str) -> None:
+    """A time limit of its own is not that of the handshake."""
     server = serve(handler_class=GuardedHandler)
-    response = server.client(shake=False).refused(handshake("/fails"))
+    response = server.client(shake=False).refused(handshake(f"/{how}"))
     assert response.status == 500
     assert b"Zero" not in response.body
     assert caplog.text.count("Traceback") == 1
-    assert "ZeroDivisionError" in caplog.text
+    assert told in caplog.text
 
 
 def test_a_hook_whose_own_connection_is_lost(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -709,6 +714,19 @@ def test_pings_for_longer_than_a_message_may_take(serve: Serve, ping: bytes) -> 
     assert server.queue.empty()
     client.end()
     within(reading.get)
+
+
+def test_messages_for_longer_than_one_may_take(serve: Serve) -> None:
+    """However they are cut: each piece ends one message and begins the next."""
+    server = serve(Limits(message_seconds=0.3))
+    client, peer = server.connect()
+    whole = frame(TEXT, b"hello")
+    client.sock.sendall(whole[:4])
+    for _ in range(100):
+        client.sock.sendall(whole[4:] + whole[:4])
+        assert server.next_data() == "hello"
+        gevent.sleep(0.01)
+    assert peer.connected
 
 
 def read_all(client: Any) -> None:
