@@ -74,8 +74,9 @@ class Stack:
         """Start everything and wait until a game server is ready.
 
         Raises:
-            Failure: something ended or did not get ready in time.
+            Failure: a port is in use, or something ended or did not get ready in time.
         """
+        self._check_ports()
         self.start_login_server()
         self.start_launcher()
         self.wait_until("a game server is in the list", lambda: bool((self.status() or {}).get("servers")))
@@ -84,10 +85,9 @@ class Stack:
         """Start the login server and wait until it answers.
 
         Raises:
-            Failure: it did not begin, or one of its ports is in use.
+            Failure: it did not begin.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_ports()
         self._spawn(
             "login server",
             "login_server",

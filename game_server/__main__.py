@@ -49,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 checker = GameTokenChecker(key, config.TOKEN_ISSUER_URI)
         except (OSError, ValueError) as error:
-            return wrong(f"--public-key-file: {error}")
+            why = f"cannot read {config.PUBLIC_KEY_FILE}: {error.strerror}" if isinstance(error, OSError) else error
+            return wrong(
+                f"--public-key-file: {why}; give the public key (PEM) of who issues the tokens, "
+                "see docs/tokens.md, or let everybody in with ENABLE_AUTH=false"
+            )
 
     listener = GameListener(configuration, checker)
     try:

@@ -165,6 +165,8 @@ class GameListener(CentralTask):
         try:
             ticket = self.launcher.check(presented.token, presented.game_id, self._clock())
         except TicketError as error:
+            if error.detail:
+                logger.info("a ticket is not good, %s: %s", error.code, error.detail)
             raise Denial(error.code, error.message, 401) from error
         self.post(self.launcher.ticket_used, ticket)
         return admit_with_ticket(ticket)

@@ -4,12 +4,19 @@ from gevent import monkey
 
 monkey.patch_all()
 
+from connhandler.configuration import require_extra, set_up_logging
+
+if __name__ == "__main__":
+    # What follows needs the extra.
+    require_extra("play", "game-server", "websockets")
+
 import argparse
 import getpass
 import logging
 import os
 import random
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +25,6 @@ import gevent
 import gevent.ssl
 
 from connhandler import Limits, Service
-from connhandler.configuration import set_up_logging
 from game_server.client.gameserverhandler import GameServerHandler
 from game_server.client.keyboard import Keyboard
 from game_server.client.loginserverhandler import LoginServerHandler
@@ -37,10 +43,13 @@ PASSWORD_VARIABLE = "PLAY_PASSWORD"
 LIMITS = Limits(max_retry_seconds=5)
 """A person waits for the connection."""
 
+LOOK_SECONDS = 5.0
+"""A login server that cannot be connected to in so long is not there."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Play; return the exit status: 0; 1 if the login server cannot be trusted, or with `--auto` if no game was played
-    to its end."""
+    """Play; return the exit status: 0; 1 if the login server cannot be trusted or was not there when a password was to
+    be asked for, or with `--auto` if no game was played to its end."""
     arguments = parse(argv)
     set_up_logging("error")
     try:
@@ -122,7 +131,13 @@ def play_by_itself(arguments: argparse.Namespace) -> int:
 
 def play_in_terminal(arguments: argparse.Namespace) -> int:
     print("Four in a row. Ctrl-C leaves at any time.")
-    credentials = ask_credentials(arguments, given_password(arguments))
+    password = given_password(arguments)
+    if not arguments.name or password is None:
+        problem = look_for_login_server(arguments)
+        if problem:
+            print(f"play: {problem}", file=sys.stderr)
+            return 1
+    credentials = ask_credentials(arguments, password)
     while True:
         client = visit_lobby(arguments, credentials)
         if client.untrusted:
@@ -215,6 +230,25 @@ def given_password(arguments: argparse.Namespace) -> str | None:
         raise SystemExit(2) from error
 
 
+def look_for_login_server(arguments: argparse.Namespace) -> str:
+    """Why nobody can log in there; empty if somebody listens. To be known before anybody types a password."""
+    try:
+        socket.create_connection((arguments.address, arguments.port), LOOK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return f"the login server at {arguments.address}:{arguments.port} cannot be reached: {why}"
+    return ""
+
+
+def ask_yes_or_no(question: str) -> bool:
+    """Ask until the answer is one; yes if it is empty."""
+    while True:
+        answer = input(f"{question} [Y/n] ").strip().lower()
+        if answer in ("", "y", "yes", "n", "no"):
+            return answer not in ("n", "no")
+        print("Please type y or n.")
+
+
 def ask_credentials(arguments: argparse.Namespace, password: str | None) -> Credentials:
     """Ask for what the command line and the environment do not say."""
     name = arguments.name
@@ -222,7 +256,7 @@ def ask_credentials(arguments: argparse.Namespace, password: str | None) -> Cred
     if not name:
         name = input("Name: ").strip()
         if not register:
-            register = input("Do you have an account already? [Y/n] ").strip().lower() in ("n", "no")
+            register = not ask_yes_or_no("Do you have an account already?")
     while password is None:
         password = getpass.getpass("Password: ")
         if register and getpass.getpass("Password again: ") != password:

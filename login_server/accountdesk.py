@@ -26,6 +26,9 @@ Then = Callable[[Any], None]
 class AccountDesk:
     """Each request takes several steps, in a pool for hashing and in one for the database; each step's result comes
     back as a message and begins the next.
+
+    Args:
+        logged_in: called with everybody who has been let in and knows the servers.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class AccountDesk:
         state: State,
         back_office: BackOffice,
         news: ServerNews,
+        logged_in: Callable[[PlayerPeer], None],
     ) -> None:
         self._central = central
         self._reception = reception
@@ -44,6 +48,7 @@ class AccountDesk:
         self._passwords = back_office.passwords
         self._password_pool = back_office.password_pool
         self._news = news
+        self._logged_in = logged_in
 
     def register(self, peer: PlayerPeer, message: Register) -> None:
         _check_idle(peer)
@@ -99,17 +104,18 @@ class AccountDesk:
 
     def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
         if peer.player:
-            del self._state.players[peer.player]
+            self._state.leave(peer)
             logger.info("player %s is gone: %s (%s)", peer.player, message.reason.value, peer)
 
     def _admit(self, peer: PlayerPeer, account: Account) -> None:
         peer.player = account.name
         peer.logged_in = True
-        self._state.players[account.name] = peer
+        self._state.enter(peer)
         self._state.counters["logged_in"] += 1
         logger.info("player %s logged in (%s)", account.name, peer)
         peer.send(LoggedIn(name=account.name))
         self._news.send_list(peer)
+        self._logged_in(peer)
 
     def _wrong_login(self, peer: PlayerPeer, message: Message, name: str) -> None:
         peer.wrong_logins += 1

@@ -4,7 +4,7 @@ from typing import Any
 
 from connhandler import IncomingConnectionHandler
 from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter
-from login_server.protocol import FromPlayer
+from login_server.protocol import PLAYER_VERSIONS, FromPlayer, MatchRequest
 from login_server.reception import Guest
 
 
@@ -14,14 +14,19 @@ class PlayerPeer(Guest):
     Attributes:
         player: the name that it is logged in with, or nothing.
         wrong_logins: wrong names and passwords so far.
+        told_match: the id of the match that it was told to be missed in, or nothing.
+        told_requests: who wants to play it, as it was last told.
     """
 
+    versions = PLAYER_VERSIONS
     may_ask_before_login = True
 
     def __init__(self) -> None:
         super().__init__()
         self.player = ""
         self.wrong_logins = 0
+        self.told_match = ""
+        self.told_requests: list[MatchRequest] = []
 
 
 class PlayerReader(JsonMessageReader):

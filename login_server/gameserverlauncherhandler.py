@@ -4,7 +4,7 @@ from typing import Any
 
 from connhandler import IncomingConnectionHandler
 from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter
-from login_server.protocol import FromLauncher
+from login_server.protocol import VERSIONS, FromLauncher
 from login_server.reception import Guest
 
 
@@ -15,6 +15,7 @@ class LauncherPeer(Guest):
         launcher: the name that it is logged in with, or nothing.
     """
 
+    versions = VERSIONS
     may_ask_before_login = False
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from connhandler.jsonmessage import Refused
 from login_server.backoffice import BackOffice
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.matches import FactOfMatch, Match
+from login_server.matchnews import MatchNews
 from login_server.protocol import (
     LauncherAccepted,
     LauncherLogIn,
@@ -15,6 +16,7 @@ from login_server.protocol import (
     MatchRecorded,
     MatchStarted,
     PlayerJoined,
+    PlayerLeft,
     RegisterServer,
     UnregisterServer,
     UpdateServer,
@@ -39,6 +41,7 @@ class LauncherDesk:
         back_office: BackOffice,
         issuer: TicketIssuer,
         news: ServerNews,
+        match_news: MatchNews,
     ) -> None:
         self._central = central
         self._reception = reception
@@ -48,6 +51,7 @@ class LauncherDesk:
         self._database_pool = back_office.database_pool
         self._issuer = issuer
         self._news = news
+        self._match_news = match_news
 
     def log_in(self, peer: LauncherPeer, message: LauncherLogIn) -> None:
         if peer.work or peer.logged_in:
@@ -104,6 +108,8 @@ class LauncherDesk:
         match = self._apply(peer, message)
         if isinstance(message, PlayerJoined):
             self._state.directory.take_seat(message.player, message.server_id)
+        elif isinstance(message, PlayerLeft) and match.state == "running":
+            self._match_news.player_left_match(message.player, match)
         elif isinstance(message, MatchStarted) and not is_told_again:
             logger.info("%s runs on %s: %s", match.match_id, match.server_id, ", ".join(match.players))
 
@@ -111,6 +117,7 @@ class LauncherDesk:
         """Answered only once the result is safe in the database: the launcher forgets it then."""
         match = self._apply(peer, message)
         assert match.result is not None
+        self._match_news.match_over(match)
         ended = RecordedMatch(match.match_id, match.game, match.server_id, match.players, match.result)
 
         def recorded(is_new: bool) -> None:
@@ -145,3 +152,4 @@ class LauncherDesk:
     def _lose_matches(self, server_id: str) -> None:
         for match in self._state.matches.lose(server_id):
             logger.warning("%s is lost: its server %s has ended", match.match_id, server_id)
+            self._match_news.match_over(match)

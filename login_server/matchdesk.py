@@ -4,7 +4,9 @@ import logging
 
 from connhandler import CentralTask, PeerDisconnected
 from login_server.gameclienthandler import PlayerPeer
+from login_server.matches import Match
 from login_server.matchmaking import Queue
+from login_server.matchnews import MatchNews
 from login_server.protocol import (
     CancelMatch,
     FindMatch,
@@ -28,8 +30,9 @@ GRACE_SECONDS = 10
 
 
 class MatchDesk:
-    def __init__(self, central: CentralTask, state: State, issuer: TicketIssuer) -> None:
+    def __init__(self, central: CentralTask, state: State, issuer: TicketIssuer, news: MatchNews) -> None:
         self._central = central
+        self._news = news
         self._state = state
         self._issuer = issuer
 
@@ -52,6 +55,7 @@ class MatchDesk:
         )
 
     def find_match(self, peer: PlayerPeer, message: FindMatch) -> None:
+        self._check_not_missed(peer.player)
         self._state.directory.check_match_players(message.game, message.players)
         queue = self._state.matchmaker.add(peer.player, message.game, message.players, message.partner)
         logger.info(
@@ -69,18 +73,26 @@ class MatchDesk:
         self._cancel(left_alone, f"{peer.player} cancelled")
         self._start_or_tell(queue, {})
 
+    def player_came(self, peer: PlayerPeer) -> None:
+        """Who logs in is told what there is to know, and so is everybody who waits for that."""
+        self._news.player_came(peer)
+        for wish in list(self._state.matchmaker.wanting(peer.player)):
+            self._start_or_tell(wish.queue, {})
+
     def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
         if peer.player:
             queue, left_alone = self._state.matchmaker.drop(peer.player)
             self._cancel(left_alone, f"{peer.player} is gone")
             if queue:
                 self._start_or_tell(queue, {})
+            self._news.requests_changed()
 
     def drop_expired(self) -> None:
         """Give up the seats and matches to which nobody came in time."""
         self._state.directory.drop_expired_seats(self._central.now)
         for match in self._state.matches.drop_expired(self._central.now):
             logger.info("%s is lost: nobody came to %s", match.match_id, match.server_id)
+            self._news.match_over(match)
 
     def start_waiting(self) -> None:
         """Servers or seats may have become free: let all groups that can begin do so."""
@@ -103,9 +115,31 @@ class MatchDesk:
             else:
                 self._state.matchmaker.take(group)
                 self._begin(group, server)
-        for player, waiting, reason in self._state.matchmaker.news(queue, hopeless.get(kind, "")):
+        news = self._state.matchmaker.news(queue, hopeless.get(kind, ""), self._who_is_lacking(queue, group))
+        for player, waiting, reason in news:
             pending = MatchPending(game=queue.game, players=queue.players, waiting=waiting, reason=reason)
             self._state.players[player].send(pending)
+        self._news.requests_changed()
+
+    def _who_is_lacking(self, queue: Queue, group: list[str]) -> str:
+        if not queue.pair or len(group) != 1:
+            return ""
+        wish = self._state.matchmaker.wishes[group[0]]
+        return "" if self._state.find_player(wish.partner) else f"{wish.asked} is not online"
+
+    def _check_not_missed(self, player: str) -> None:
+        """Who is connected to the game server may ask: that a game has just ended there may not be known here yet.
+
+        Raises:
+            Refusal: `in_match`: the player's match goes on without the player, who can go back to it.
+        """
+        match = self._state.matches.current(player)
+        if match is None or match.state != "running" or player in match.present:
+            return
+        server = self._state.directory.servers.get(match.server_id)
+        if server is not None and server.state == "ready":
+            words = f"you are in {_in_words(match, player)}: join {server.server_id} to go back to it"
+            raise Refusal("in_match", words)
 
     def _begin(self, players: list[str], server: ServerInfo) -> None:
         match_id = self._central.new_id("match-")
@@ -143,3 +177,8 @@ class MatchDesk:
     def _cancel(self, players: list[str], reason: str) -> None:
         for player in players:
             self._state.players[player].send(MatchCancelled(reason=reason))
+
+
+def _in_words(match: Match, player: str) -> str:
+    others = " and ".join(other for other in match.players if other != player)
+    return f"a match with {others}" if others else "a match"

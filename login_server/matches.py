@@ -106,8 +106,12 @@ class MatchBook:
 
     def find(self, player: str, server_id: str) -> Match | None:
         """The match on a server that a player belongs to and may come back to."""
-        match = self.running.get(self._match_of.get(player, ""))
+        match = self.current(player)
         return match if match and match.server_id == server_id else None
+
+    def current(self, player: str) -> Match | None:
+        """The match that a player belongs to, wherever it is; of several the one that was heard of last."""
+        return self.running.get(self._match_of.get(player, ""))
 
     def lose(self, server_id: str) -> list[Match]:
         """A server has ended: its matches have no result, unless that comes late. Returns those matches."""

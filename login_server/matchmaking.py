@@ -28,11 +28,13 @@ class Wish(Struct):
     """One player's request.
 
     Attributes:
+        asked: the only other player wanted, as this one spells the name, or nothing.
         told: what the player has last been told: how many of the group are here, and why it does not start.
     """
 
     player: str
     queue: Queue
+    asked: str = ""
     told: tuple[int, str] | None = None
 
     @property
@@ -53,6 +55,7 @@ class Matchmaker:
         self._queues: dict[Queue, dict[str, None]] = {}
         self._complete: dict[Queue, None] = {}
         self._wanted_by: dict[str, dict[str, None]] = {}
+        self._changed: dict[str, None] = {}
 
     def add(self, player: str, game: str, players: int, partner: str = "") -> Queue:
         """Let a player wait.
@@ -62,7 +65,7 @@ class Matchmaker:
         """
         if player in self.wishes:
             raise Refusal("match_already_wanted", "you wait for a match already; cancel that first")
-        wish = Wish(player, Queue(game, players, _pair(player, players, partner)))
+        wish = Wish(player, Queue(game, players, _pair(player, players, partner)), partner)
         self.wishes[player] = wish
         queue = self._queues.setdefault(wish.queue, {})
         queue[player] = None
@@ -70,6 +73,7 @@ class Matchmaker:
             self._complete[wish.queue] = None
         if wish.partner:
             self._wanted_by.setdefault(wish.partner, {})[player] = None
+            self._changed[wish.partner] = None
         return wish.queue
 
     def cancel(self, player: str) -> tuple[Queue, list[str]]:
@@ -101,6 +105,21 @@ class Matchmaker:
             self._remove(other)
         return queue, left_alone
 
+    def wanting(self, player: str) -> Iterator[Wish]:
+        """The wishes of those who want this player, in whatever case, for a partner: the first to come first."""
+        return (self.wishes[other] for other in self._wanted_by.get(fold(player), ()))
+
+    @property
+    def wanted_changed(self) -> bool:
+        """Whether `take_wanted_changes` has anything to give."""
+        return bool(self._changed)
+
+    def take_wanted_changes(self) -> list[str]:
+        """The folded names of those of whom others want something else than when this was last asked."""
+        names = list(self._changed)
+        self._changed.clear()
+        return names
+
     def complete(self) -> list[Queue]:
         """The queues that hold a whole group, in the order in which they came to."""
         return list(self._complete)
@@ -114,12 +133,13 @@ class Matchmaker:
         for player in players:
             self._remove(player)
 
-    def news(self, queue: Queue, reason: str = "") -> Iterator[tuple[str, int, str]]:
+    def news(self, queue: Queue, reason: str = "", lacking: str = "") -> Iterator[tuple[str, int, str]]:
         """For each player of a queue to whom there is something new to tell: the player, how many of the player's
         group are here, and why it does not start.
 
         Args:
             reason: why the first group, if it is whole, does not start; so it is with those behind it.
+            lacking: why the last group is not whole, where there is more to say than that players are missing.
         """
         names = self._queues.get(queue, {})
         count = len(names)
@@ -129,7 +149,7 @@ class Matchmaker:
         informed = whole and self.wishes[first].told == (queue.players, reason)
         latest = islice(reversed(names), 2 * queue.players if informed else count)
         for index, player in enumerate(latest, 1):
-            told = (queue.players, reason) if count - index < whole else (count - whole, "")
+            told = (queue.players, reason) if count - index < whole else (count - whole, lacking)
             if self.wishes[player].told != told:
                 self.wishes[player].told = told
                 yield player, *told
@@ -142,6 +162,7 @@ class Matchmaker:
             self._complete.pop(queue, None)
         if wish.partner:
             _discard(self._wanted_by, wish.partner, player)
+            self._changed[wish.partner] = None
         return queue
 
 

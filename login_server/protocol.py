@@ -14,7 +14,11 @@ from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, We
 from connhandler.messages import Message
 
 VERSIONS = (1,)
-"""The protocol versions that this program speaks, on every port."""
+"""The protocol versions that this program speaks with launchers."""
+
+PLAYER_VERSIONS = (1, 2)
+"""Those that it speaks with players. Who speaks version 2 is also told, without having asked, what `PlayerNews` holds:
+an old client would take that for a mistake of the login server."""
 
 PLAYER_PORT = 9000
 LAUNCHER_PORT = 9001
@@ -185,6 +189,38 @@ class MatchCancelled(Message):
     reason: Text
 
 
+# The next ones come from version 2 on.
+
+
+class MatchRunning(Message):
+    """A match of this player goes on without the player, who may come back with `JoinServer`."""
+
+    match_id: Text
+    game: Text
+    players: Names
+    server_id: Text
+
+
+class MatchOver(Message):
+    """A match that was told of with `MatchRunning` goes on no more."""
+
+    match_id: Text
+
+
+class MatchRequest(Struct):
+    """Somebody who waits for a match with the player who is told."""
+
+    player: Text
+    game: Text
+
+
+class MatchRequests(Message):
+    """All who wait for a match with this player, whenever that has changed. `FindMatch` with one as the `partner` is
+    the way to say yes."""
+
+    requests: Annotated[list[MatchRequest], Meta(max_length=64)]
+
+
 # --- launchers to login server ----------------------------------------------------------------------
 
 
@@ -294,6 +330,7 @@ class MatchRecorded(Message):
 
 
 FromPlayer = Hello | Pong | Register | LogIn | ChangePassword | JoinServer | FindMatch | CancelMatch
+PlayerNews = MatchRunning | MatchOver | MatchRequests
 ToPlayer = (
     Welcome
     | Ping
@@ -308,6 +345,7 @@ ToPlayer = (
     | MatchPending
     | MatchFound
     | MatchCancelled
+    | PlayerNews
 )
 MatchFact = (
     MapChanged | MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded

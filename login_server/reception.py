@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from connhandler import Busy, CentralTask, Message, Peer, PeerConnected, PeerDisconnected, WorkerPool
 from connhandler.jsonmessage import Hello, Pong, Refused, Welcome, agree_on_version
 from login_server.database import DatabaseFailed
-from login_server.protocol import VERSIONS
 from login_server.refusal import Refusal
 
 logger = logging.getLogger(__name__)
@@ -20,17 +19,19 @@ class Guest(Peer):
     """The far end of a connection on either port.
 
     Attributes:
-        greeted: a version of the protocol was agreed on.
+        versions: those of the protocol that are spoken on its port.
+        version: the one that was agreed on; 0 before.
         work: how much of what it asked for is in the hands of a pool.
     """
 
     requires_login = True
+    versions: ClassVar[tuple[int, ...]]
     may_ask_before_login: ClassVar[bool]
     """Whether it is refused only, or disconnected too, when it asks before it has logged in."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.greeted = False
+        self.version = 0
         self.work = 0
 
     def __str__(self) -> str:
@@ -61,9 +62,9 @@ class Reception:
         del self.guests[peer]
 
     def hello(self, peer: Guest, message: Hello) -> None:
-        answer = agree_on_version(message, VERSIONS, "login-server")
+        answer = agree_on_version(message, peer.versions, "login-server")
         if isinstance(answer, Welcome):
-            peer.greeted = True
+            peer.version = answer.version
             peer.send(answer)
         else:
             self.refuse(peer, message, Refusal(answer.code, answer.message))
@@ -76,7 +77,7 @@ class Reception:
         """A handler for peers that have said hello."""
 
         def handle(peer: Guest, message: Message) -> None:
-            if not peer.greeted:
+            if not peer.version:
                 self.refuse(peer, message, Refusal("hello_expected", "the first message must be a hello"))
                 peer.disconnect("no hello")
                 return

@@ -13,6 +13,7 @@ from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.httphandler import VisitorPeer
 from login_server.launcherdesk import LauncherDesk
 from login_server.matchdesk import MatchDesk
+from login_server.matchnews import MatchNews
 from login_server.protocol import (
     CancelMatch,
     ChangePassword,
@@ -68,10 +69,11 @@ class LoginServer(CentralTask):
         super().__init__("login_server", **central)
         self._state = state = State(recorded)
         self._reception = reception = Reception(self, state.counters)
-        self._match_desk = matches = MatchDesk(self, state, issuer)
+        match_news = MatchNews(self, state)
+        self._match_desk = matches = MatchDesk(self, state, issuer, match_news)
         news = ServerNews(self, state, on_news=matches.start_waiting)
-        self._account_desk = accounts = AccountDesk(self, reception, state, back_office, news)
-        launchers = LauncherDesk(self, reception, state, back_office, issuer, news)
+        self._account_desk = accounts = AccountDesk(self, reception, state, back_office, news, matches.player_came)
+        launchers = LauncherDesk(self, reception, state, back_office, issuer, news, match_news)
         self._launcher_desk = launchers
         self.status_desk = StatusDesk(self, state, version)
         early, late = reception.before_login, reception.after_login

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from login_server.accounts import fold
 from login_server.gameclienthandler import PlayerPeer
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.matches import MatchBook
@@ -18,7 +19,7 @@ class State:
     """Shared by the desks.
 
     Attributes:
-        players: who is logged in, by name.
+        players: who is logged in, by name; changed by `enter` and `leave` alone.
         launchers: which launchers are logged in, by name.
         directory: the game servers.
         matchmaker: who waits for whom.
@@ -28,11 +29,24 @@ class State:
 
     def __init__(self, recorded: Sequence[RecordedMatch] = ()) -> None:
         self.players: dict[str, PlayerPeer] = {}
+        self._by_folded_name: dict[str, PlayerPeer] = {}
         self.launchers: dict[str, LauncherPeer] = {}
         self.directory = ServerDirectory()
         self.matchmaker = Matchmaker()
         self.matches = MatchBook(recorded)
         self.counters: Counter[str] = Counter()
+
+    def enter(self, peer: PlayerPeer) -> None:
+        """This player is logged in."""
+        self.players[peer.player] = self._by_folded_name[fold(peer.player)] = peer
+
+    def leave(self, peer: PlayerPeer) -> None:
+        """This player is gone."""
+        del self.players[peer.player], self._by_folded_name[fold(peer.player)]
+
+    def find_player(self, name: str) -> PlayerPeer | None:
+        """Who is logged in with this name, in whatever case."""
+        return self._by_folded_name.get(fold(name))
 
     def plain(self) -> dict[str, Any]:
         """The same as values that JSON knows."""

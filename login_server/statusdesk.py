@@ -8,7 +8,7 @@ from typing import Any
 from connhandler import CentralTask
 from connhandler.http import HttpRequest, HttpResponse
 from login_server.httphandler import VisitorPeer
-from login_server.protocol import VERSIONS
+from login_server.protocol import PLAYER_VERSIONS
 from login_server.publicpages import PublicPages
 from login_server.state import State
 
@@ -66,7 +66,7 @@ class StatusDesk:
             "counters": {**state.counters, "connections": self.connection_counters},
             "now": self._central.now,
             "uptime_seconds": round(self._central.now - self._started_at, 3),
-            "versions": {"program": self._version, "protocol": VERSIONS},
+            "versions": {"program": self._version, "protocol": PLAYER_VERSIONS},
         }
 
     def _tell_status(self) -> HttpResponse:

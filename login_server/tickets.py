@@ -62,12 +62,14 @@ class TicketError(Exception):
     Attributes:
         code: `ticket_malformed`, `ticket_forged`, `ticket_expired`, `ticket_wrong_server` or `ticket_reused`.
         message: the same for people.
+        detail: more, for who runs the server; not for who shows the ticket.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.detail = detail
 
 
 class Ticket(Struct, frozen=True):
@@ -188,7 +190,8 @@ class _Checker:
             raise TicketError("ticket_malformed", "this token is not a ticket")
         claims = _decode_json(claims_part, _Claims)
         if claims.iss != self.issuer:
-            raise TicketError("ticket_forged", "this ticket was issued by somebody else")
+            detail = f"its iss is {repr(claims.iss)[:80]}, expected is {self.issuer!r}"
+            raise TicketError("ticket_forged", "this ticket was issued by somebody else", detail)
         if claims.sub not in claims.ply:
             raise TicketError("ticket_malformed", "this ticket's player is not among its players")
         return claims

@@ -107,6 +107,9 @@ class PlayClient(CentralTask):
             (LoginServerPeer, login_protocol.MatchPending): self.match_pending,
             (LoginServerPeer, login_protocol.MatchFound): self.match_found,
             (LoginServerPeer, login_protocol.MatchCancelled): self.match_cancelled,
+            (LoginServerPeer, login_protocol.MatchRunning): self.match_running,
+            (LoginServerPeer, login_protocol.MatchOver): self.match_over,
+            (LoginServerPeer, login_protocol.MatchRequests): self.match_requests,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
             (GameServerPeer, ShuttingDown): self.shutting_down,
             (GameServerPeer, game_protocol.Joined): self.joined,
@@ -163,7 +166,7 @@ class PlayClient(CentralTask):
             self.end(why)
 
     def login_server_connected(self, peer: LoginServerPeer, message: PeerConnected) -> None:
-        peer.send(Hello(versions=list(login_protocol.VERSIONS), program=PROGRAM))
+        peer.send(Hello(versions=list(login_protocol.PLAYER_VERSIONS), program=PROGRAM))
 
     def login_server_welcome(self, peer: LoginServerPeer, message: Welcome) -> None:
         who = self.credentials
@@ -181,6 +184,9 @@ class PlayClient(CentralTask):
         peer.logged_in = True
         self._login_server = peer
         self._was_logged_in = True
+        # What is still so is told again.
+        self.view.missed(None)
+        self.view.wanted([])
         self.view.said(f"logged in as {message.name}")
 
     def server_list(self, peer: LoginServerPeer, message: login_protocol.ServerList) -> None:
@@ -235,6 +241,15 @@ class PlayClient(CentralTask):
     def join_granted(self, peer: LoginServerPeer, message: login_protocol.JoinGranted) -> None:
         game_id = message.match_id or game_protocol.ANY_GAME
         self._go(message.server_id, message.address, message.port, game_id, message.ticket)
+
+    def match_running(self, peer: LoginServerPeer, message: login_protocol.MatchRunning) -> None:
+        self.view.missed(message)
+
+    def match_over(self, peer: LoginServerPeer, message: login_protocol.MatchOver) -> None:
+        self.view.missed(None)
+
+    def match_requests(self, peer: LoginServerPeer, message: login_protocol.MatchRequests) -> None:
+        self.view.wanted(message.requests)
 
     def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
         if self._login_server is peer:

@@ -1,5 +1,6 @@
 """How text looks: with or without colours and signs beyond ASCII."""
 
+import textwrap
 import unicodedata
 from collections.abc import Mapping
 from typing import TextIO
@@ -36,6 +37,13 @@ class Style(Struct, frozen=True):
         if len(shown) <= width:
             return shown
         return shown[: width - 1] + ("…" if self.unicode else "~")
+
+    def wrap(self, text: str, width: int, max_lines: int) -> list[str]:
+        """Text from elsewhere, made safe for a terminal, in lines of a width; what is too much is cut off."""
+        lines = textwrap.wrap(self.clean(text, len(text)), width)
+        if len(lines) > max_lines:
+            lines[max_lines - 1] = self.clean(lines[max_lines - 1].ljust(width + 1), width)
+        return lines[:max_lines]
 
     def _fits(self, char: str) -> bool:
         if char.isascii():

@@ -10,10 +10,15 @@ from game_server.client.view import View
 from game_server.client.visit import Visit
 from game_server.model import COLUMNS, PieceDropped
 from game_server.protocol import PlayerGone, PlayerReturned
-from login_server.protocol import MatchPending, ServerInfo
+from login_server.protocol import MatchPending, MatchRequest, MatchRunning, ServerInfo
 
 NEWS = 4
-"""So many of the last messages are shown."""
+"""So many lines of the last messages are shown."""
+
+NEWS_WIDTH = 76
+
+MAX_NOTICES = 3
+"""So many of those who want to play are shown."""
 
 
 class Terminal(View):
@@ -40,6 +45,8 @@ class Terminal(View):
         self._news: deque[str] = deque(maxlen=NEWS)
         self._servers: list[ServerInfo] = []
         self._visit: Visit | None = None
+        self._missed: MatchRunning | None = None
+        self._requests: Sequence[MatchRequest] = []
 
     # --- what the client tells ----------------------------------------------------------------------
 
@@ -47,11 +54,11 @@ class Terminal(View):
         self.draw()
 
     def said(self, text: str) -> None:
-        self._news.append(self.style.clean(text, 76))
+        self._news.extend(self.style.wrap(text, NEWS_WIDTH, NEWS))
         self.draw()
 
     def troubled(self, text: str) -> None:
-        self._news.append(self.style.paint(self.style.clean(text, 76), "red"))
+        self._news.extend(self.style.paint(line, "red") for line in self.style.wrap(text, NEWS_WIDTH, NEWS))
         self.draw()
 
     def in_lobby(self) -> None:
@@ -67,6 +74,14 @@ class Terminal(View):
     def waiting(self, pending: MatchPending) -> None:
         text = f"waiting for a match: {pending.waiting} of {pending.players} players are here"
         self.said(text + (f"; {pending.reason}" if pending.reason else ""))
+
+    def missed(self, match: MatchRunning | None) -> None:
+        self._missed = match
+        self.draw()
+
+    def wanted(self, requests: Sequence[MatchRequest]) -> None:
+        self._requests = [request for request in requests if request.game == self._game]
+        self.draw()
 
     def joining(self, visit: Visit) -> None:
         self.last_words = ""
@@ -111,7 +126,8 @@ class Terminal(View):
         news = [f" {line}" for line in self._news]
         title = paint(f" {self.style.clean(self._title, 78)}", "bold")
         hint = paint(f" {self._mode.hint}", "dim")
-        self._screen.show([title, "", *self._mode.lines(), "", *news, hint], " > ", self.typed())
+        notices = [f" {paint(line, 'yellow')}" for line in self._mode.notices()]
+        self._screen.show([title, "", *self._mode.lines(), "", *notices, *news, hint], " > ", self.typed())
 
     # --- what the modes do --------------------------------------------------------------------------
 
@@ -150,11 +166,32 @@ class Terminal(View):
         self._switch(Waiting(self))
         self.client.join_server(self._servers[number - 1].server_id)
 
+    def go_back(self) -> None:
+        if self._missed is None:
+            self.troubled("there is no game that you could go back to")
+            return
+        self._switch(Waiting(self))
+        self.client.join_server(self._missed.server_id)
+
     def cancel(self) -> None:
         self.client.cancel_wish()
 
     def server_lines(self) -> list[str]:
         return draw_servers(self._servers, self.style)
+
+    def missed_lines(self) -> list[str]:
+        """The game that goes on without the player."""
+        if self._missed is None:
+            return []
+        others = " and ".join(name for name in self._missed.players if name != self.client.credentials.name)
+        text = f"You are in a game with {others or 'nobody yet'}. Type b to go back."
+        return self.style.wrap(text, NEWS_WIDTH, 2)
+
+    def wanted_lines(self) -> list[str]:
+        """Who wants to play."""
+        names = [self.style.clean(request.player, 24) for request in self._requests]
+        lines = [f"{name} wants to play you. Type p {name}" for name in names[:MAX_NOTICES]]
+        return [*lines, *([f"and {len(names) - MAX_NOTICES} more"] if len(names) > MAX_NOTICES else [])]
 
     def board_lines(self) -> list[str]:
         visit = self._visit
@@ -185,6 +222,10 @@ class Mode:
     def lines(self) -> list[str]:
         return self.terminal.board_lines()
 
+    def notices(self) -> list[str]:
+        """What there is to know of other players."""
+        return []
+
     def typed(self, line: str) -> None:
         raise NotImplementedError
 
@@ -206,6 +247,9 @@ class Lobby(Mode):
     def lines(self) -> list[str]:
         return self.terminal.server_lines()
 
+    def notices(self) -> list[str]:
+        return [*self.terminal.missed_lines(), *self.terminal.wanted_lines()]
+
     def typed(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word.isascii() and word.isdigit():
@@ -216,6 +260,8 @@ class Lobby(Mode):
             self.terminal.find_match(rest.strip())
         elif word == "p":
             self.terminal.troubled("say with whom: p NAME")
+        elif word == "b":
+            self.terminal.go_back()
         elif word == "q":
             self.terminal.quit()
         elif word in ("r", ""):
@@ -229,6 +275,10 @@ class Waiting(Mode):
 
     def lines(self) -> list[str]:
         return self.terminal.server_lines()
+
+    def notices(self) -> list[str]:
+        lines = self.terminal.wanted_lines()
+        return ["Cancel first, to play somebody who wants to play you:", *lines] if lines else []
 
     def typed(self, line: str) -> None:
         if line == "c":
@@ -260,11 +310,17 @@ class Resigning(Mode):
 
 
 class GameOver(Mode):
-    hint = "m: another match   Enter: back to the servers   q: quit"
+    hint = "m: another match   p NAME: match with NAME   Enter: back to servers   q: quit"
+
+    def notices(self) -> list[str]:
+        return self.terminal.wanted_lines()
 
     def typed(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
         if line == "m":
             self.terminal.find_match()
+        elif word == "p" and rest.strip():
+            self.terminal.find_match(rest.strip())
         elif line == "q":
             self.terminal.quit()
         else:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from game_server.client.visit import Visit
-from login_server.protocol import MatchPending, ServerInfo
+from login_server.protocol import MatchPending, MatchRequest, MatchRunning, ServerInfo
 
 if TYPE_CHECKING:
     from game_server.client.playclient import PlayClient
@@ -36,6 +36,12 @@ class View:
 
     def waiting(self, pending: MatchPending) -> None:
         """The player waits for a match."""
+
+    def missed(self, match: MatchRunning | None) -> None:
+        """This match goes on without the player, who can go back to it; None: there is none any more."""
+
+    def wanted(self, requests: Sequence[MatchRequest]) -> None:
+        """These are all who want a match with the player now."""
 
     def joining(self, visit: Visit) -> None:
         """The player goes to a game server."""

@@ -71,11 +71,18 @@ def test_two_people_register_are_matched_and_play_a_whole_game(meet: Meet, addre
     # Who watches the server sees the result; then it is recorded.
     monitor = alice.open(f"{address}monitor")
     expect(monitor.locator("#matches")).to_contain_text(f"{first.name} won")
+    expect(monitor.locator("#matches")).to_contain_text("final score: ")
     (recorded,) = status_of(address)["matches"]
     assert recorded["state"] == "ended"
     assert sorted(recorded["players"]) == ["alice", "bob"]
     result = recorded["result"]
     assert (result["winner"], result["reason"], result["turns"]) == (first.name, "won", 11)
+    told = status_of(address)
+    monitor.route(f"{address}status", lambda route: route.fulfill(json=told))
+    for reason, text in (("server_stopped", "no winner (the server was stopped)"), ("out_of_time", "(out of time)")):
+        ended = {**recorded, "result": {**recorded["result"], "winner": "", "reason": reason}}
+        told["matches"] = [ended]
+        expect(monitor.locator("#matches")).to_contain_text(text)
     monitor.get_by_role("link", name="Play").click()
     expect(monitor.get_by_role("heading", name="Log in")).to_be_visible()
 

@@ -78,6 +78,16 @@ def test_a_ticket_that_is_not_good_does_not_let_in(hall: "Hall") -> None:
         assert hall.refusal("m1", token=text) == (401, code)
 
 
+def test_the_log_says_which_issuer_was_expected(hall: "Hall", caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "game_server.listener")
+    private = generate_key_pair()[0]
+    other = TicketIssuer(private, "\x1b" + "x" * 100)
+    other._key = hall.issuer._key
+    assert hall.refusal("m1", token=hall.ticket("alice", issuer=other)) == (401, "ticket_forged")
+    wanted = f"a ticket is not good, ticket_forged: its iss is '\\x1b{'x' * 75}, expected is {hall.issuer.issuer!r}"
+    assert caplog.messages == [wanted]
+
+
 def test_a_ticket_for_a_game_of_others_or_of_too_many_is_refused(hall: "Hall") -> None:
     hall.join("alice")
     for game_id, players, code in (

@@ -380,7 +380,8 @@ WITHOUT_TOKEN = "with --launcher-port, --server and the token (GAME_CONTROLLER_T
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (("--public-key-file", "nowhere.pem"), "No such file"),
+        (("--public-key-file", "nowhere.pem"), "cannot read nowhere.pem: No such file"),
+        (("--public-key-file", "nowhere.pem"), "see docs/tokens.md, or let everybody in with ENABLE_AUTH=false"),
         (("--launcher-port", "9002", "--server", "four", "--token", "x", "--no-enable-auth"), "leave ENABLE_AUTH on"),
         (("--launcher-port", "9002"), WITHOUT_TOKEN),
         (("--launcher-port", "9002", "--server", "four"), WITHOUT_TOKEN),

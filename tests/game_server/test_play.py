@@ -8,6 +8,7 @@ import pty
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -386,6 +387,44 @@ def test_a_person_plays_on_a_terminal(stack: Stack, start: Start) -> None:
     first.process.send_signal(signal.SIGINT)
     assert first.process.wait(SECONDS) == 0
     assert first.modes_restored()
+
+
+def test_what_is_neither_yes_nor_no_is_asked_again(start: Start) -> None:
+    alice = start(terminal=True)
+    alice.sees("Name: ")
+    alice.types("alice\n")
+    alice.sees("account already? [Y/n] ")
+    alice.types("wrongwrong\n")
+    alice.sees("Please type y or n.")
+    alice.sees("account already? [Y/n] ")
+    alice.types("N\n")
+    alice.sees("registered as alice")
+    alice.types("\x04")
+    assert alice.process.wait(SECONDS) == 0
+
+
+def test_nobody_types_a_password_for_a_login_server_that_is_not_there() -> None:
+    with socket.socket() as taken:  # Bound, but nobody listens.
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        client = Play(port, "--name", "alice", terminal=True)
+        client.sees(f"play: the login server at 127.0.0.1:{port} cannot be reached: Connection refused")
+        assert client.process.wait(SECONDS) == 1
+        client.close()
+
+
+def test_a_missing_extra_is_one_sentence() -> None:
+    without_websockets = """
+import importlib.util, runpy, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "websockets" else find(name, *rest)
+sys.modules["websockets"] = None
+runpy.run_module("game_server.play", run_name="__main__")
+"""
+    command = [sys.executable, "-c", without_websockets]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "play needs the extra 'game-server': pip install 'connhandler[game-server]'\n"
 
 
 def test_a_wrong_password_is_asked_for_again(start: Start) -> None:

@@ -108,15 +108,15 @@ class House:
         player.connected(self.server)
         return player
 
-    def visitor(self) -> Player:
+    def visitor(self, version: int = 1) -> Player:
         """A player's connection that has not logged in."""
         player = self.stranger()
-        assert self.tell(player, Hello(versions=[1])) == [Welcome(version=1, program="login-server")]
+        assert self.tell(player, Hello(versions=[version])) == [Welcome(version=version, program="login-server")]
         return player
 
-    def player(self, name: str) -> Player:
+    def player(self, name: str, version: int = 1) -> Player:
         """A player who has registered and logged in."""
-        player = self.visitor()
+        player = self.visitor(version)
         assert self.tell(player, Register(name=name, password=PASSWORD)) == [Registered(name=name)]
         return self.log_in(name, player)
 

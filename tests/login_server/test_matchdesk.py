@@ -199,8 +199,9 @@ def test_a_named_partner_who_is_gone(house: "House", partner_waits: bool) -> Non
 def test_who_is_waited_for_may_come_later(house: "House") -> None:
     house.launcher("home", house.info())
     alice = house.player("alice")
-    assert house.tell(alice, find(partner="bob")) == [pending(1)]
+    assert house.tell(alice, find(partner="Bob")) == [pending(1, reason="Bob is not online")]
     bob = house.player("bob")
+    assert alice.take() == [pending(1)]
     (found,) = house.tell(bob, find(partner="alice"))
     assert isinstance(found, MatchFound)
 

@@ -27,6 +27,10 @@ export class Client {
   wish = null;
   /** What went wrong in the lobby last; empty for nothing. */
   trouble = "";
+  /** The match that goes on without this player, as the login server told it; null for none. */
+  missed = null;
+  /** Who wants to play this player: names, those who came first first. */
+  requests = [];
   /** The way to the game: { state, text, serverId }, state being one of going, open, lost, replaced, ended; null in
    * the lobby. */
   visit = null;
@@ -39,6 +43,8 @@ export class Client {
   #credentials = null;
   #caughtUpWith = null;
   #askedFrom = 0;
+  /** Whom to ask for a match as soon as nothing is waited for any more. */
+  #next = "";
 
   /** @param view has changed(), called after every change, and announce(text). */
   constructor(view) {
@@ -50,9 +56,13 @@ export class Client {
     });
   }
 
-  /** Go back to the game that was left by a reload, if there is one. */
+  /** Go back to the game that was left by a reload, if there is one; the log-in is gone with the connection. */
   start() {
-    const { game } = remembered();
+    const { game, loggedIn } = remembered();
+    if (loggedIn) {
+      this.trouble = "The reload has logged you out. Log in again.";
+      remember({ loggedIn: false });
+    }
     if (game) this.#go(game);
     this.#view.changed();
   }
@@ -77,6 +87,18 @@ export class Client {
     this.#view.changed();
   }
 
+  /** Whether leaving now would lose a game. */
+  get playing() {
+    const { game } = this;
+    return game !== null && game.begun && !game.over && game.seat !== null && this.visit.state !== "replaced";
+  }
+
+  /** Log out, and leave the game if there is one. */
+  logOut() {
+    this.leaveGame();
+    this.leave();
+  }
+
   leave() {
     this.#login.close();
     this.#credentials = null;
@@ -85,12 +107,29 @@ export class Client {
     this.wish = null;
     this.trouble = "";
     this.servers.clear();
+    this.#forgetNews();
+    remember({ loggedIn: false });
     this.#view.changed();
   }
 
   findMatch(partner = "") {
     const wish = { partner, waiting: 1, players: 2, reason: "" };
     this.#want({ type: "find_match", game: GAME, players: 2, partner }, wish);
+  }
+
+  /** Play somebody who wants to play this player, whatever else is waited for. */
+  accept(name) {
+    if (this.wish?.request.type === "find_match") {
+      this.#next = name;
+      this.cancelMatch();
+    } else {
+      this.findMatch(name);
+    }
+  }
+
+  /** Go back to the match that goes on without this player. */
+  goBack() {
+    if (this.missed) this.joinServer(this.missed.server_id);
   }
 
   joinServer(serverId) {
@@ -171,6 +210,20 @@ export class Client {
       case "match_cancelled":
         if (this.wish && message.reason !== "you cancelled") this.trouble = `No match: ${message.reason}.`;
         this.wish = null;
+        if (this.#next) {
+          this.findMatch(this.#next);
+          this.#next = "";
+        }
+        break;
+      case "match_running":
+        this.missed = message;
+        if (!this.visit) this.#view.announce(`You are in a game with ${this.missedWith}.`);
+        break;
+      case "match_over":
+        if (this.missed?.match_id === message.match_id) this.missed = null;
+        break;
+      case "match_requests":
+        this.#requested(message.requests);
         break;
       case "match_found":
         this.#view.announce(`Matched with ${message.players.filter(name => name !== this.name).join(" and ")}.`);
@@ -197,10 +250,31 @@ export class Client {
     this.entryError = null;
     this.#login.stay = true;
     this.#login.settled();
-    remember({ name });
+    remember({ name, loggedIn: true });
     if (!again) this.trouble = "";
+    // What is still so is told again.
+    this.#forgetNews();
     // What was waited for when the connection was lost is waited for again.
     if (this.wish) this.#login.send(this.wish.request);
+  }
+
+  #forgetNews() {
+    this.missed = null;
+    this.requests = [];
+    this.#next = "";
+  }
+
+  /** With whom the match is that goes on without this player. */
+  get missedWith() {
+    return this.missed.players.filter(name => name !== this.name).join(" and ") || "nobody yet";
+  }
+
+  #requested(requests) {
+    const known = this.requests;
+    this.requests = requests.filter(({ game }) => game === GAME).map(({ player }) => player);
+    for (const name of this.requests) {
+      if (!known.includes(name)) this.#view.announce(`${name} wants to play you.`);
+    }
   }
 
   #refused(message) {
@@ -234,6 +308,7 @@ export class Client {
 
   #goWithTicket({ server_id: serverId, address, port, ticket }, gameId) {
     this.wish = null;
+    this.#next = "";
     this.leaveGame();
     this.#go({ serverId, address, port, gameId, ticket });
   }
@@ -293,6 +368,7 @@ export class Client {
       const text = story(event, game);
       if (text) this.#view.announce(text);
     }
+    if (game.over && this.missed?.match_id === game.id) this.missed = null;
     if (this.#caughtUpWith && game.sequence >= this.#caughtUpWith.sequence) this.#caughtUpWith = null;
     if (game.missing && game.missing !== this.#askedFrom) this.#askFor(game.missing);
   }

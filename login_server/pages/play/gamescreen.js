@@ -111,7 +111,7 @@ export class GameScreen {
   #pressed(event) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat;
     const column = "1234567".indexOf(event.key);
-    if (find("game").hidden || find("resign-dialog").open || !plain || event.key.length !== 1 || column < 0) return;
+    if (find("game").hidden || document.querySelector("dialog[open]") || !plain || event.key.length !== 1 || column < 0) return;
     this.#board.focus(column);
     this.#client.drop(column);
   }

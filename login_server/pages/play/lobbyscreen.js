@@ -18,6 +18,7 @@ export class LobbyScreen {
       event.preventDefault();
       this.#findMatch();
     });
+    find("go-back").addEventListener("click", () => client.goBack());
     find("cancel-match").addEventListener("click", () => client.cancelMatch());
     find("servers").addEventListener("click", event => {
       const row = event.target.closest("button")?.closest("li");
@@ -32,10 +33,14 @@ export class LobbyScreen {
   left() {}
 
   render() {
-    const { name, wish, servers, trouble, online } = this.#client;
+    const { name, wish, servers, trouble, online, missed } = this.#client;
     write(find("lobby-name"), name);
     write(find("trouble"), trouble);
     show(find("trouble"), trouble !== "");
+    // A server that is not listed cannot be gone back to just now.
+    const canGoBack = missed !== null && servers.has(missed.server_id);
+    if (canGoBack) write(find("missed-text"), `You are in a game with ${this.#client.missedWith}.`);
+    show(find("missed"), canGoBack);
     const waiting = wish?.request.type === "find_match";
     show(find("choose"), !waiting);
     show(find("waiting"), waiting);
@@ -54,10 +59,14 @@ export class LobbyScreen {
 
   #renderWaiting(wish) {
     write(find("waiting-title"), wish.partner ? `Waiting for ${wish.partner} …` : "Looking for an opponent …");
-    let detail = wish.partner
-      ? `It begins when ${wish.partner} asks for a match with you.`
-      : `${wish.waiting} of ${count(wish.players, "player")} here. It begins by itself.`;
-    if (wish.reason) detail = `${sentence(wish.reason)} It begins as soon as it can.`;
+    let detail = `${wish.waiting} of ${count(wish.players, "player")} here. It begins by itself.`;
+    if (wish.partner && wish.waiting < wish.players) {
+      // The reason, if there is one, begins with the friend's name as it is.
+      detail = [wish.reason && `${wish.reason}.`, `It begins when ${wish.partner} asks for a match with you.`]
+        .filter(Boolean).join(" ");
+    } else if (wish.reason) {
+      detail = `${sentence(wish.reason)} It begins as soon as it can.`;
+    }
     write(find("waiting-detail"), detail);
   }
 

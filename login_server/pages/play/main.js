@@ -6,6 +6,7 @@ import { find, show, write } from "./dom.js";
 import { EntryScreen } from "./entryscreen.js";
 import { GameScreen } from "./gamescreen.js";
 import { LobbyScreen } from "./lobbyscreen.js";
+import { RequestList } from "./requestlist.js";
 
 const TITLE = "Four in a row";
 
@@ -16,6 +17,7 @@ const screens = {
   lobby: new LobbyScreen(client),
   game: new GameScreen(client),
 };
+const requestList = new RequestList(client);
 let up = "";
 
 function render() {
@@ -25,6 +27,7 @@ function render() {
   for (const name of Object.keys(screens)) show(find(name), name === wanted);
   up = wanted;
   screens[wanted].render();
+  requestList.render();
   if (changed) {
     scrollTo(0, 0);
     screens[wanted].entered();
@@ -32,7 +35,8 @@ function render() {
   show(find("who"), client.name !== "");
   write(find("who-name"), client.name);
   find("who-dot").classList.toggle("off", !client.online);
-  show(find("log-out"), wanted === "lobby");
+  show(find("log-out"), client.name !== "");
+  if (!client.playing && find("log-out-dialog").open) find("log-out-dialog").close();
   show(find("offline"), client.name !== "" && !client.online);
   const calling = client.visit?.state === "open" && client.game?.myTurn;
   document.title = calling ? `● Your turn – ${TITLE}` : TITLE;
@@ -40,5 +44,12 @@ function render() {
 
 document.addEventListener("visibilitychange", () => client.check());
 addEventListener("online", () => client.check());
-find("log-out").addEventListener("click", () => client.leave());
+find("log-out").addEventListener("click", () => {
+  if (client.playing) find("log-out-dialog").showModal();
+  else client.logOut();
+});
+find("log-out-dialog").addEventListener("close", event => {
+  if (event.target.returnValue === "leave") client.logOut();
+  event.target.returnValue = "";
+});
 client.start();

@@ -1,4 +1,5 @@
-// What this tab remembers over a reload: the player's name, and where the game is with the key that leads back to it.
+// What this tab remembers over a reload: the player's name, whether it was logged in, and where the game is with the key
+// that leads back to it.
 // Never a password.
 
 const KEY = "four-in-a-row";

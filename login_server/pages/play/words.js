@@ -17,6 +17,7 @@ const REFUSALS = {
   no_such_server: "That server is gone.",
   server_not_ready: "That server is not ready just now.",
   server_full: "That server is full.",
+  in_match: "You are in a game already, and it goes on without you. Go back to it first.",
   match_already_wanted: "You are waiting for a match already.",
   not_logged_in: "You are logged out. Log in again.",
 };

@@ -26,6 +26,8 @@ class Diary(View):
 
     def __init__(self) -> None:
         self.entries: list[Any] = []
+        self.missed_match: Any = None
+        self.names: list[str] = []
 
     def take(self) -> list[Any]:
         entries, self.entries = self.entries, []
@@ -45,6 +47,17 @@ class Diary(View):
 
     def waiting(self, pending: Any) -> None:
         self.entries.append(pending)
+
+    def missed(self, match: Any) -> None:
+        if match != self.missed_match:
+            self.missed_match = match
+            self.entries.append(f"missed: {match and match.match_id}")
+
+    def wanted(self, requests: Any) -> None:
+        names = [request.player for request in requests]
+        if names != self.names:
+            self.names = names
+            self.entries.append(f"wanted by {names}")
 
     def joining(self, visit: Visit) -> None:
         self.entries.append(f"joining {visit.server_id}")
@@ -98,8 +111,8 @@ class Desk:
         """A connection to the login server, up to the client's answer to `Welcome`."""
         connection = testing.FakeConnection(LoginServerPeer())
         connection.connected(self.client)
-        assert connection.take() == [Hello(versions=[1], program="play")]
-        connection.receives(self.client, Welcome(version=1))
+        assert connection.take() == [Hello(versions=[1, 2], program="play")]
+        connection.receives(self.client, Welcome(version=2))
         return connection
 
     def logged_in(self, *server_ids: str) -> LoginServer:

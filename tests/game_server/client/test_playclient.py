@@ -14,7 +14,11 @@ from login_server.protocol import (
     JoinServer,
     LogIn,
     MatchCancelled,
+    MatchOver,
     MatchPending,
+    MatchRequest,
+    MatchRequests,
+    MatchRunning,
     Register,
     Registered,
     ServersChanged,
@@ -100,6 +104,22 @@ def test_a_login_server_that_is_lost_and_back_hears_the_wish_again(desk: "Desk")
     again = desk.logged_in()
     assert again.take() == [FindMatch(game="four_in_a_row", players=2, partner="bob")]
     assert "in_lobby" not in diary(desk)
+
+
+def test_what_others_do_is_told_and_forgotten_with_the_connection(desk: "Desk") -> None:
+    login_server = desk.logged_in()
+    diary(desk)
+    running = MatchRunning(match_id="m1", game="four_in_a_row", players=["alice", "bob"], server_id="here/four")
+    requests = MatchRequests(requests=[MatchRequest(player="bob", game="four_in_a_row")])
+    login_server.receives(desk.client, running, requests)
+    assert diary(desk) == ["missed: m1", "wanted by ['bob']"]
+    login_server.receives(desk.client, MatchOver(match_id="m1"), MatchRequests(requests=[]))
+    assert diary(desk) == ["missed: None", "wanted by []"]
+    login_server.receives(desk.client, running, requests)
+    login_server.disconnects(desk.client, DisconnectReason.CONNECTION_LOST)
+    diary(desk)
+    desk.logged_in()
+    assert diary(desk)[:2] == ["missed: None", "wanted by []"]
 
 
 def test_waiting_for_a_match_and_cancelling(desk: "Desk") -> None:

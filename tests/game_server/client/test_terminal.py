@@ -17,7 +17,11 @@ from login_server.protocol import (
     FindMatch,
     JoinServer,
     MatchCancelled,
+    MatchOver,
     MatchPending,
+    MatchRequest,
+    MatchRequests,
+    MatchRunning,
     ServersChanged,
 )
 
@@ -82,6 +86,65 @@ def test_the_table_changes_by_itself(person: Person, made: "type[Made]") -> None
     text = person.sees()
     assert "2   c/new" in text
     assert "a/one" not in text
+
+
+def wanted(*names: str, game: str = "four_in_a_row") -> MatchRequests:
+    return MatchRequests(requests=[MatchRequest(player=name, game=game) for name in names])
+
+
+def test_a_game_that_goes_on_is_gone_back_to(person: Person) -> None:
+    login_server = in_lobby(person)
+    person.types("b")
+    assert "there is no game that you could go back to" in person.sees()
+    running = MatchRunning(match_id="m1", game="four_in_a_row", players=["bob", "alice"], server_id="b/two")
+    login_server.receives(person.desk.client, running)
+    assert "You are in a game with bob. Type b to go back." in person.sees()
+    person.types("b")
+    assert login_server.take() == [JoinServer(server_id="b/two")]
+    login_server.receives(person.desk.client, Refused(code="server_full", message="no", about="join_server"))
+    person.sees()
+    login_server.receives(person.desk.client, MatchOver(match_id="m1"))
+    assert "You are in a game" not in person.sees()
+
+
+def test_who_wants_to_play_is_shown_before_during_and_after_a_wait(person: Person) -> None:
+    login_server = in_lobby(person)
+    login_server.receives(person.desk.client, wanted("bob", "carol", "dave", "eve", "\x1bfrank"))
+    text = person.sees()
+    assert "bob wants to play you. Type p bob" in text
+    assert "dave wants to play you" in text
+    assert "and 2 more" in text
+    assert "eve" not in text
+    person.types("m")
+    assert "Cancel first, to play somebody who wants to play you:\n bob wants" in person.sees()
+    person.types("c")
+    login_server.receives(person.desk.client, MatchCancelled(reason="you cancelled"), wanted())
+    person.sees()
+    login_server.receives(person.desk.client, wanted("bob", game="go"))
+    assert "wants to play" not in person.sees(), "another game"
+
+
+def test_who_wants_another_round_is_shown_after_the_game(person: Person) -> None:
+    game_server = playing(person)
+    login_server = person.desk.logged_in()
+    login_server.receives(person.desk.client, wanted("bob"))
+    assert "wants to play you" not in person.sees()
+    person.desk.happens(game_server, GameEnded(winner="alice", reason="resigned", line=[], turns=0))
+    assert "bob wants to play you. Type p bob" in person.sees()
+    person.types("p bob")
+    assert login_server.take() == [FindMatch(game="four_in_a_row", partner="bob")]
+
+
+def test_a_long_answer_is_wrapped(person: Person) -> None:
+    login_server = in_lobby(person)
+    words = " ".join(f"word{number}" for number in range(30))
+    login_server.receives(person.desk.client, Refused(code="no", message=words, about="find_match"))
+    text = person.sees()
+    assert all(f"word{number}" in text for number in range(30))
+    login_server.receives(person.desk.client, Refused(code="no", message="x" * 1024, about="find_match"))
+    text = person.sees()
+    assert text.count("x" * 75) == 4
+    assert "x~\n" in text
 
 
 @pytest.mark.parametrize(
@@ -222,7 +285,7 @@ def test_the_result_stays_until_the_player_has_seen_it(person: Person) -> None:
     person.desk.happens(game_server, GameEnded(winner="alice", reason="resigned", line=[], turns=0))
     text = person.sees()
     assert "You win because bob gave up after 0 turns." in text
-    assert "m: another match   Enter: back to the servers   q: quit" in text
+    assert "m: another match   p NAME: match with NAME   Enter: back to servers   q: quit" in text
     assert person.terminal.last_words == "You win because bob gave up after 0 turns."
     person.types("")
     assert "NUMBER: join" in person.sees()
