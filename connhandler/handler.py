@@ -4,7 +4,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, Protocol
 
 import gevent
@@ -119,6 +119,12 @@ class ConnectionHandler(ABC):
     @abstractmethod
     def stop_accepting(self) -> None:
         """Make no new connections; open ones go on."""
+
+    @property
+    def successors(self) -> Set["ConnectionHandler"]:
+        """The handlers that connections of this one may go on with (`ProtocolSwitch`). They belong to it: it ends
+        their connections with its own, and nobody else starts or stops them."""
+        return frozenset()
 
     @property
     def connections(self) -> int:

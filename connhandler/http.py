@@ -8,7 +8,7 @@
 
     # in the central task, with the row (PagePeer, HttpRequest): self.page_requested
     def page_requested(self, peer: PagePeer, request: HttpRequest) -> None:
-        peer.send(HttpResponse.text("hello"))
+        peer.send(HttpResponse.html("<h1>hello</h1>"))  # or .text, .json, .error, or any HttpResponse(...)
 
 Each request is answered exactly once, now or later. The next one of the same connection is received when that is
 done, so that pipelined requests are answered in order. GET and HEAD are served, or whatever `methods` says; a HEAD is
@@ -25,15 +25,16 @@ as one of that handler (any incoming one, which does not listen itself), beginni
 handlers belong to this one: whoever stops it, or ends its connections, does the same to theirs.
 """
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import ClassVar
 
 import gevent
 import gevent.socket
 import gevent.ssl
 
-from connhandler.connection import Address, ConnectionReader, Peer, ProtocolSwitch, StreamConnectionWriter
+from connhandler.connection import Address, Connection, ConnectionReader, Peer, ProtocolSwitch, StreamConnectionWriter
 from connhandler.errors import ConnectionClosed, DisconnectReason, ProtocolError, RefusalReason
 from connhandler.framing.http import RequestParser
 from connhandler.framing.httprequest import HttpError, HttpRequest
@@ -58,6 +59,8 @@ __all__ = [
 RECEIVE_BYTES = 16 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TIMEOUTS = {DisconnectReason.FIRST_MESSAGE_TIMEOUT, DisconnectReason.MESSAGE_TIMEOUT}
+ORDINARY = range(401, 500)
+"""Answers that are no more than that, such as 404. Behind a 400 is a client that is broken, or no client at all."""
 
 UNREADABLE = HttpRequest(method="", path="")
 """Stands for a request before the first."""
@@ -229,7 +232,7 @@ class HttpConnectionHandler(IncomingConnectionHandler):
 
     Args:
         upgrades: whose connection it becomes when a client asks for WebSocket, by path. These handlers have port 0 and
-            are never started themselves.
+            are never started themselves, nor given to a `Service`.
 
     The others are as for every incoming handler.
     """
@@ -266,22 +269,35 @@ class HttpConnectionHandler(IncomingConnectionHandler):
 
     def disconnect_all(self, politely: bool = True) -> None:
         super().disconnect_all(politely)
-        for handler in self._successors():
+        for handler in self.successors:
             handler.disconnect_all(politely)
 
     def stop(self, seconds: float | None = None) -> None:
         super().stop(seconds)
-        for handler in self._successors():
+        for handler in self.successors:
             handler.stop(0)
 
     def _wait_until_closed(self) -> None:
         super()._wait_until_closed()
-        for handler in self._successors():
+        for handler in self.successors:
             handler.disconnect_all()  # One may have been on its way to it when all were asked to end.
             handler._wait_until_closed()
 
-    def _successors(self) -> set[ConnectionHandler]:
+    @property
+    def successors(self) -> Set[ConnectionHandler]:
         return set(self.upgrades.values())
+
+    def _level_of(self, connection: Connection, reason: DisconnectReason) -> int:
+        """What browsers and wrong links do all day is not worth a line at INFO."""
+        if isinstance(connection.exception, HttpError):
+            ordinary = connection.exception.status in ORDINARY
+        elif reason is DisconnectReason.FIRST_MESSAGE_TIMEOUT:
+            ordinary = connection.reader.begun_at is None  # browsers keep a connection to spare
+        else:
+            peer = connection.peer
+            waits = isinstance(peer, HttpPeer) and peer.exchange is not None and peer.exchange.request is not None
+            ordinary = reason is DisconnectReason.IDLE_TIMEOUT and not waits
+        return logging.DEBUG if ordinary else super()._level_of(connection, reason)
 
 
 def encode_last(response: HttpResponse, *, head_only: bool = False) -> bytes:

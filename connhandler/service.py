@@ -41,9 +41,9 @@ class Service:
         self, central: CentralTask, handlers: Sequence[ConnectionHandler], pools: Sequence[WorkerPool] = ()
     ) -> None:
         for handler in handlers:
-            if successors := handler.successors.intersection(handlers):
+            if successors := handler.successors & set(handlers):
                 raise ValueError(
-                    f"{successors.pop().task_name} is an upgrade of {handler.task_name}, which listens for it: "
+                    f"{next(iter(successors)).task_name} is an upgrade of {handler.task_name}, which listens for it: "
                     "leave it out of the service's handlers"
                 )
         self.central = central

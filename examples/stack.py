@@ -167,8 +167,8 @@ class Stack:
                 socket.create_server((self.address, port)).close()
             except OSError as error:
                 raise Failure(
-                    f"{self.address}:{port}: {os.strerror(error.errno or 0)}; does another stack run? 'python -m examples.stack run "
-                    "--free-ports --folder FOLDER' takes other ports"
+                    f"{self.address}:{port}: {os.strerror(error.errno or 0)}; does another stack run? "
+                    "'python -m examples.stack run --free-ports --folder FOLDER' takes other ports"
                 ) from error
 
     def _game_files(self) -> Path:

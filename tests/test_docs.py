@@ -1,5 +1,7 @@
 """What the README and the docs show is true: examples are run, encoded and decoded; links lead somewhere."""
 
+import contextlib
+import http.client
 import importlib
 import re
 from collections.abc import Iterator
@@ -10,12 +12,20 @@ import gevent.socket
 import msgspec
 import pytest
 
-from connhandler import tasks
+from connhandler import Peer, tasks
 from connhandler.framing.chunks import LENGTH, ChunkDecoder, encode_chunks
 from connhandler.framing.websocket import ServerFraming, Text
+from connhandler.http import HttpPeer, HttpRequest
+from connhandler.testing import FakeConnection
+from connhandler.websocket import WebSocketPeer
+from tests.connhandler.websocketsupport import WebSocketClient
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+WALK_THROUGH = ROOT / "docs" / "adding_a_connection_type.md"
+EXAMPLES = ("echo.py", "websocket_echo.py", "page_and_socket.py")
+FORM = '<h1>Notes</h1><form method="post"><input name="note"></form>'
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -115,25 +125,32 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert anchor in anchors, f"{page.name} links to {target}#{anchor}"
 
 
-def test_the_readmes_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    program, client = blocks(ROOT / "README.md", "python")
-    module: dict[str, Any] = {"__name__": "chat"}
-    exec(program.replace("9999", "0"), module)
+@contextlib.contextmanager
+def running(program: str, port: int) -> Iterator[int]:
+    """Run a program of a page on a free port instead of its own; give the port."""
+    module: dict[str, Any] = {"__name__": "shown"}
+    assert str(port) in program
+    exec(program.replace(str(port), "0"), module)
     server, (handler,) = module["server"], module["service"].handlers
     handler.start()
-    central = tasks.spawn("chat_server", server.run)
-    address = ("127.0.0.1", handler.port)
-    with gevent.socket.create_connection(address) as alice:
-        alice.sendall(encode_chunks(b"ready?"))
-        assert receive_one(alice) == b"ready?"
-        with gevent.socket.create_connection(address) as bob:
-            bob.sendall(encode_chunks("hello, Ånna".encode()))
-            assert receive_one(alice) == receive_one(bob) == "hello, Ånna".encode()
-    exec(client.replace("9999", str(handler.port)), {})
-    assert capsys.readouterr().out == "b'\\x05\\x00hello'\n"
+    central = tasks.spawn(server.name, server.run)
+    yield handler.port
     handler.stop()
     server.stop()
     central.get(timeout=5)
+
+
+def test_the_readmes_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    program, client = blocks(ROOT / "README.md", "python")
+    with running(program, 9999) as port:
+        with gevent.socket.create_connection(("127.0.0.1", port)) as alice:
+            alice.sendall(encode_chunks(b"ready?"))
+            assert receive_one(alice) == b"ready?"
+            with gevent.socket.create_connection(("127.0.0.1", port)) as bob:
+                bob.sendall(encode_chunks("hello, Ånna".encode()))
+                assert receive_one(alice) == receive_one(bob) == "hello, Ånna".encode()
+        exec(client.replace("9999", str(port)), {})
+        assert capsys.readouterr().out == "b'\\x05\\x00hello'\n"
 
 
 def receive_one(sock: gevent.socket.socket) -> bytes:
@@ -145,11 +162,90 @@ def receive_one(sock: gevent.socket.socket) -> bytes:
                 return messages[0]
 
 
-def test_the_walk_through_shows_the_example_as_it_is() -> None:
-    examples = [(ROOT / "examples" / name).read_text(encoding="utf-8") for name in ("echo.py", "websocket_echo.py")]
-    page = ROOT / "docs" / "adding_a_connection_type.md"
-    shown = blocks(page, "python")
+def test_the_walk_through_shows_the_examples_as_they_are() -> None:
+    examples = [(ROOT / "examples" / name).read_text(encoding="utf-8") for name in EXAMPLES]
     squeezed = re.sub(r"\s+", "", "".join(examples))
-    for block in shown[:-1]:
-        assert re.sub(r"\s+", "", block) in squeezed, f"not in an example:\n{block}"
-    exec(shown[-1], {})
+    for block in blocks(WALK_THROUGH, "python"):
+        if not block.startswith(("import ", "from ")):  # those that do are run
+            assert re.sub(r"\s+", "", block) in squeezed, f"not in an example:\n{block}"
+
+
+def test_the_walk_throughs_websocket_program_runs() -> None:
+    program, _, _, _ = runnable()
+    with running(program, 9998) as port:
+        alice, bob = WebSocketClient(port), WebSocketClient(port)
+        alice.send("hello")
+        assert alice.receive() == bob.receive() == "pages[1]: hello"
+        bob.close()
+        alice.send("again")
+        assert alice.receive() == "pages[1]: again"
+        alice.close()
+
+
+def test_the_walk_throughs_http_program_runs() -> None:
+    _, program, _, _ = runnable()
+    with running(program, 9996) as port:
+        assert ask(port, "GET", "/") == (200, "text/html; charset=utf-8", FORM)
+        assert ask(port, "POST", "/", "<b>")[2] == f"{FORM}<p>&lt;b&gt;"
+        assert ask(port, "GET", "/notes") == (200, "application/json", '["<b>"]')
+        assert ask(port, "GET", "/elsewhere")[::2] == (404, "404 Not Found: there is no such page\n")
+        assert ask(port, "POST", "/", "x" * 1001)[0] == 413
+
+
+def test_the_walk_throughs_files_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, program, _ = runnable()
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.txt").write_text("hello")
+    monkeypatch.chdir(tmp_path)
+    module: dict[str, Any] = {}
+    exec(program, module)
+    visitor = FakeConnection(HttpPeer())
+    for path in ("/static/a.txt", "/static/b.txt"):
+        module["requested"](None, visitor.peer, HttpRequest(method="GET", path=path))
+    found, missing = visitor.take()
+    assert (found.status, found.body, missing.status) == (200, b"hello", 404)
+
+
+def test_the_walk_throughs_test_runs() -> None:
+    exec(runnable()[-1], {})
+
+
+def test_the_walk_through_names_every_attribute_of_a_peer() -> None:
+    text = WALK_THROUGH.read_text(encoding="utf-8")
+    assert first_column(text, "every `Peer` has") == public(Peer)
+    more = re.search(r"^A `WebSocketPeer` has (.*) too, an `HttpPeer` has (.*);", text, re.MULTILINE)
+    assert more
+    for names, kind in zip(more.groups(), (WebSocketPeer, HttpPeer), strict=True):
+        assert set(re.findall(r"`(\w+)`", names)) == public(kind) - public(Peer)
+
+
+def test_the_walk_through_names_every_field_of_a_request() -> None:
+    text = WALK_THROUGH.read_text(encoding="utf-8")
+    assert first_column(text, "`HttpRequest`") == set(HttpRequest.__struct_fields__)
+
+
+def first_column(text: str, title: str) -> set[str]:
+    """The names in the first column of the table with this title."""
+    found = re.search(rf"^\| {re.escape(title)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found
+    return {name for cell in re.findall(r"^\|([^|]*)", found[1], re.MULTILINE) for name in re.findall(r"`(\w+)", cell)}
+
+
+def public(kind: type[Any]) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def runnable() -> list[str]:
+    """The blocks of the walk through that stand for themselves."""
+    return [block for block in blocks(WALK_THROUGH, "python") if block.startswith(("import ", "from "))]
+
+
+def ask(port: int, method: str, path: str, body: str | None = None) -> tuple[int, str | None, str]:
+    """Return the status, the content type and the body of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read().decode()
+    finally:
+        connection.close()

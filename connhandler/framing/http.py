@@ -8,7 +8,10 @@ request has a llhttp of its own, and none of them ever sees a byte of the next r
 from collections.abc import Container, Sequence
 from typing import Final
 
-import httptools
+from connhandler.extras import extra
+
+with extra("http"):
+    import httptools
 
 from connhandler.framing.httphead import MAX_HEADER_BYTES, MAX_LINE_BYTES, Head, HeadLines, Llhttp, read_head
 from connhandler.framing.httprequest import HttpError, HttpRequest

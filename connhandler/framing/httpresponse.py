@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import msgspec
 
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
+HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"
 
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -35,6 +36,11 @@ class HttpResponse(msgspec.Struct):
     def text(cls, text: str, status: int = 200) -> Self:
         """Return a response in plain text."""
         return cls(status, text.encode())
+
+    @classmethod
+    def html(cls, text: str, status: int = 200) -> Self:
+        """Return a response with a page. What others have said must be escaped in it (`html.escape`)."""
+        return cls(status, text.encode(), HTML)
 
     @classmethod
     def error(cls, status: int, text: str, headers: Mapping[str, str] | None = None) -> Self:

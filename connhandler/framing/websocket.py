@@ -18,20 +18,23 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from websockets.client import ClientProtocol
-from websockets.datastructures import Headers
-from websockets.exceptions import InvalidStatus, InvalidURI
-from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import (
-    ClientPerMessageDeflateFactory,
-    PerMessageDeflate,
-    ServerPerMessageDeflateFactory,
-)
-from websockets.http11 import Request, Response
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import ExtensionParameter, Subprotocol
-from websockets.uri import parse_uri
+from connhandler.extras import extra
+
+with extra("websocket"):
+    from websockets.client import ClientProtocol
+    from websockets.datastructures import Headers
+    from websockets.exceptions import InvalidStatus, InvalidURI
+    from websockets.extensions import Extension
+    from websockets.extensions.permessage_deflate import (
+        ClientPerMessageDeflateFactory,
+        PerMessageDeflate,
+        ServerPerMessageDeflateFactory,
+    )
+    from websockets.http11 import Request, Response
+    from websockets.protocol import State
+    from websockets.server import ServerProtocol
+    from websockets.typing import ExtensionParameter, Subprotocol
+    from websockets.uri import parse_uri
 
 from connhandler.framing.httprequest import HttpError, HttpRequest, join_headers, parse_target
 from connhandler.framing.websocketcore import Core, Text, WebSocketError

@@ -11,12 +11,12 @@ from typing import Any
 import gevent
 import pytest
 
-from connhandler import DisconnectReason, tasks
+from connhandler import DisconnectReason, PeerDisconnected, tasks
 from connhandler.framing.http import RequestParser
 from connhandler.framing.httphead import MAX_LINE_BYTES
 from connhandler.http import Exchange, HttpError, HttpReader, HttpRequest, HttpResponse
 from connhandler.testing import FakeConnection
-from tests.connhandler.httppages import WAIT_SECONDS, Client, FormHandler, PagePeer, Pages, Serve, serve_pages
+from tests.connhandler.httppages import WAIT_SECONDS, Client, FormHandler, PagePeer, Pages, Serve, Site, serve_pages
 
 serve = pytest.fixture(serve_pages)
 
@@ -361,6 +361,16 @@ def test_an_error_answer_to_head_has_no_body(client: Client) -> None:
     assert client.rest() == b""
 
 
+def test_a_page(serve: Serve) -> None:
+    site = serve()
+    client = site.connect()
+    client.get("/later")
+    peer, _ = site.pages.next_later()
+    peer.send(HttpResponse.html("<p>Grüße", status=203))
+    status, headers, body = client.response()
+    assert (status, headers["content-type"], body.decode()) == (203, "text/html; charset=utf-8", "<p>Grüße")
+
+
 def test_a_second_answer_never_reaches_the_client(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     client.get("/twice")
     assert client.response()[2] == b"once"
@@ -568,6 +578,70 @@ def test_a_scripted_conversation() -> None:
     assert fake.take() == [HttpResponse(body=b"/a")]
     fake.receives(pages, HttpRequest(method="GET", path="/missing"))
     assert isinstance(fake.failure, HttpError)
+
+
+def ask_and_be_gone(site: Site, data: bytes) -> PeerDisconnected:
+    """Send this, and wait for the server to end the connection."""
+    client = site.connect()
+    client.send(data)
+    client.rest()
+    client.close()
+    return site.pages.next_gone()
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /missing HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"GET /" + b"x" * MAX_LINE_BYTES, 414),
+    ],
+)
+def test_an_ordinary_refusal_is_no_news(
+    serve: Serve, data: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = serve()
+    with caplog.at_level(logging.DEBUG):
+        message = ask_and_be_gone(site, data)
+    assert isinstance(message.exception, HttpError)
+    assert message.exception.status == status
+    assert said_of_the_end(caplog) == [("DEBUG", f"protocol error ({status} {message.exception.text})")]
+
+
+@pytest.mark.parametrize("data", [b"", b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["spare", "kept"])
+def test_a_connection_that_nobody_waits_on_ends_quietly(
+    serve: Serve, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = serve(first_message_seconds=0.1, idle_seconds=0.1)
+    with caplog.at_level(logging.DEBUG):
+        reason = ask_and_be_gone(site, data).reason
+    assert reason in (DisconnectReason.FIRST_MESSAGE_TIMEOUT, DisconnectReason.IDLE_TIMEOUT)
+    assert [(level, reason.value in text) for level, text in said_of_the_end(caplog)] == [("DEBUG", True)]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"GET", "first message timeout"),
+        (b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n", "idle timeout"),
+        (b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET", "message timeout"),
+    ],
+)
+def test_one_that_somebody_waits_on_is_a_line(
+    serve: Serve, data: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = serve(first_message_seconds=0.1, idle_seconds=0.1, message_seconds=0.2)
+    with caplog.at_level(logging.DEBUG):
+        ask_and_be_gone(site, data)
+    assert [(level, text.startswith(reason)) for level, text in said_of_the_end(caplog)] == [("INFO", True)]
+
+
+def said_of_the_end(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [
+        (record.levelname, record.getMessage().partition(": disconnected: ")[2])
+        for record in caplog.records
+        if "disconnected" in record.msg
+    ]
 
 
 def test_bad_requests_are_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

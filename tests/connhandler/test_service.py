@@ -22,7 +22,9 @@ from connhandler import (
     WorkerPool,
     tasks,
 )
+from connhandler.http import HttpConnectionHandler
 from connhandler.testing import check_leaks
+from connhandler.websocket import WebSocketConnectionHandler
 from tests.connhandler.support import Client, Data, DataHandler, DataPeer, within
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +203,16 @@ def test_a_port_in_use_starts_nothing_and_leaves_nothing() -> None:
         Client(free.port)
     program.service.end("the test is over")
     assert program.status() == 0
+
+
+def test_an_upgrade_of_another_handler_is_not_for_the_service() -> None:
+    central = Echo()
+    sockets = WebSocketConnectionHandler("sockets", "127.0.0.1", 0, central.queue)
+    pages = HttpConnectionHandler("pages", "127.0.0.1", 0, central.queue, upgrades={"/socket": sockets})
+    for handlers in ([pages, sockets], [sockets, pages]):
+        with pytest.raises(ValueError, match="sockets is an upgrade of pages, which listens for it: leave it out"):
+            Service(central, handlers)
+    assert Service(central, [pages]).handlers == [pages]
 
 
 def test_two_services_one_after_the_other_on_one_port() -> None:

@@ -1,13 +1,16 @@
 """What `docs/tokens.md` says is true: its tables are those of the code, and its examples run."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import gevent
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -60,6 +63,7 @@ def test_the_python_examples_run_together(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "private_key.pem").write_bytes(private)
     (tmp_path / "public_key.pem").write_bytes(subject.public_pem)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["issue_token.py", "alice"])
     program: dict[str, Any] = {}
     for block in blocks("python"):
         exec(block, program)
@@ -67,6 +71,66 @@ def test_the_python_examples_run_together(tmp_path: Path, monkeypatch: pytest.Mo
     assert let_in(token, "match-2").startswith("401 ticket_wrong_server: ")
     assert let_in(token, "match-1") == "alice plays match-1 with alice, bob"
     assert let_in(token, "match-1").startswith("401 ticket_reused: ")
+
+
+class Shell:
+    """What a reader types into one terminal."""
+
+    def __init__(self, folder: Path, line: str) -> None:
+        self.process = subprocess.Popen(
+            ["sh", "-e", "-c", line],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": "1",
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for(self, pattern: str) -> str:
+        """Return the first group of what is said next like this."""
+        assert self.process.stdout is not None
+        said: list[str] = []
+        with gevent.Timeout(30, TimeoutError(f"{pattern} did not come")):
+            while not said or not (match := re.search(pattern, said[-1])):
+                said.append(self.process.stdout.readline())
+                assert said[-1], f"it ended: {said}"
+        return match[1]
+
+    def type(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def __enter__(self) -> "Shell":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=30)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no OpenSSL here to make the keys with")
+def test_two_players_get_into_a_game_as_the_page_says(tmp_path: Path) -> None:
+    make_keys, serve, play = blocks("sh")
+    (tmp_path / "issue_token.py").write_text(blocks("python")[0], encoding="utf-8")
+    with Shell(tmp_path, make_keys) as shell:
+        shell.process.communicate(timeout=30)
+        assert shell.process.returncode == 0
+    with Shell(tmp_path, serve.replace("game-server", "exec python -m game_server --port=0")) as server:
+        port = server.wait_for(r"listening on \S+:(\d+)")
+        alice_joins, bob_joins = (f"exec {line}" for line in play.replace(":10020", f":{port}").splitlines())
+        with Shell(tmp_path, alice_joins) as alice, Shell(tmp_path, bob_joins) as bob:
+            players = {"alice": alice, "bob": bob}
+            (beginner,) = {player.wait_for(r'"game_began".*"beginner":"(\w+)"') for player in players.values()}
+            (drop,) = re.findall(r'^`(\{"command".*?\})`', PAGE, re.MULTILINE)
+            players[beginner].type(drop)
+            assert {player.wait_for(r'"piece_dropped".*"column":(\d)') for player in players.values()} == {"3"}
 
 
 @pytest.mark.skipif(NODE is None, reason="no Node here to run the JavaScript with")
