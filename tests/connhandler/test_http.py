@@ -630,7 +630,8 @@ def test_a_connection_that_nobody_waits_on_ends_quietly(
 def test_one_that_somebody_waits_on_is_a_line(
     serve: Serve, data: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site = serve(first_message_seconds=0.1, idle_seconds=0.1, message_seconds=0.2)
+    message_seconds = 0.2 if reason == "message timeout" else 10.0
+    site = serve(first_message_seconds=0.1, idle_seconds=0.3, message_seconds=message_seconds)
     with caplog.at_level(logging.DEBUG):
         ask_and_be_gone(site, data)
     assert [(level, text.startswith(reason)) for level, text in said_of_the_end(caplog)] == [("INFO", True)]

@@ -51,7 +51,7 @@ def take(queue: Any) -> Any:
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
 def test_a_conversation(port: int, compressed: bool) -> None:
     queue = IncomingQueue()
-    limits = Limits(heartbeat_seconds=0.3, idle_seconds=0.5)
+    limits = Limits(heartbeat_seconds=0.3, idle_seconds=10)
     handler = ServerHandler("server", "127.0.0.1", port, queue, limits=limits, path="/echo", subprotocols=["echo"])
     handler.compression = compressed
     with check_leaks():
