@@ -106,9 +106,16 @@ def _headers(headers: Mapping[str, str]) -> bytes:
     return "".join([_line(name, value) for name, value in headers.items()]).encode("latin-1")
 
 
-def _line(name: str, value: str) -> str:
+def check_header(name: str, value: str) -> None:
+    """Raises:
+    ValueError: it cannot be sent as it is; a line end in it would begin another header or message.
+    """
     if not TOKEN.fullmatch(name) or BAD_VALUE.search(value):
         raise ValueError(f"not a header: {name!r}: {value!r}")
+
+
+def _line(name: str, value: str) -> str:
+    check_header(name, value)
     return f"{name}: {value}\r\n"
 
 

@@ -37,6 +37,7 @@ with extra("websocket"):
     from websockets.uri import parse_uri
 
 from connhandler.framing.httprequest import HttpError, HttpRequest, join_headers, parse_target
+from connhandler.framing.httpresponse import check_header
 from connhandler.framing.websocketcore import Core, Text, WebSocketError
 from connhandler.framing.websocketside import ABNORMAL_CLOSURE, WebSocketFraming, shorten
 
@@ -46,8 +47,6 @@ MAX_REFUSAL_CHARACTERS: Final = 200
 SAME_ORIGIN: Final = "same"
 DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
-HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
 TARGET: Final = re.compile(r"/[\x21-\x7e]*")
 
 # With these, zlib keeps 38 KiB for sending and 12 KiB for receiving for each connection; with its defaults 241 and 40
@@ -295,8 +294,7 @@ def add_headers(headers: Headers, added: Mapping[str, str]) -> None:
         ValueError: one is not: a line end in it would begin another header or message.
     """
     for name, value in added.items():
-        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"not a header: {name!r}: {value!r}")
+        check_header(name, value)
         headers[name] = value
 
 
