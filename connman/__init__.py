@@ -1,0 +1,1 @@
+"""JSON connections for games and matchmaking."""
