@@ -11,6 +11,7 @@ Start reading at `connhandler/connection.py`. What needs a library of its own is
 `connhandler.websocket`, `connhandler.websocketclient`, `connhandler.http`.
 """
 
+from connhandler.background import BackgroundService, ServiceEnded
 from connhandler.central import CentralTask, Timer
 from connhandler.connection import ConnectionReader, ConnectionWriter, Peer, ProtocolSwitch, StreamConnectionWriter
 from connhandler.conversation import Conversation, ConversationEnded
@@ -24,9 +25,10 @@ from connhandler.messages import Message, PeerConnected, PeerDisconnected
 from connhandler.outgoing import OutgoingConnectionHandler
 from connhandler.service import Service
 from connhandler.tcpmessage import TcpMessageConnectionReader, TcpMessageConnectionWriter
-from connhandler.workers import WorkerPool
+from connhandler.workers import TaskPool, WorkerPool
 
 __all__ = [
+    "BackgroundService",
     "Busy",
     "CentralTask",
     "ConnectionClosed",
@@ -49,7 +51,9 @@ __all__ = [
     "ProtocolSwitch",
     "RefusalReason",
     "Service",
+    "ServiceEnded",
     "StreamConnectionWriter",
+    "TaskPool",
     "TcpMessageConnectionReader",
     "TcpMessageConnectionWriter",
     "Timer",

@@ -38,7 +38,7 @@ from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
 from connhandler.messages import PeerConnected, PeerDisconnected
 from connhandler.tasks import let_the_loop_turn
-from connhandler.workers import WorkerPool
+from connhandler.workers import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -221,12 +221,12 @@ class CentralTask:
 
     def perform(
         self,
-        pool: WorkerPool,
+        pool: Pool,
         function: Callable[..., Any],
         *args: Any,
         then: Callable[[Any, BaseException | None], None],
     ) -> None:
-        """Run `function(*args)` in a thread of `pool`; then call `then(result, error)` in this task, as a message.
+        """Run `function(*args)` in `pool`; then call `then(result, error)` in this task, as a message.
 
         Raises:
             Busy: the pool's queue is full; nothing was started.

@@ -1,6 +1,7 @@
 """What incoming and outgoing connection handlers have in common."""
 
 import logging
+import ssl
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -24,6 +25,7 @@ from connhandler.connection import (
 from connhandler.errors import DisconnectReason
 from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
+from connhandler.sockets import SSLContext
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +70,10 @@ class ConnectionHandler(ABC):
         incoming_queue: MessageQueue,
         *,
         limits: Limits | None = None,
-        ssl_context: gevent.ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        if ssl_context is not None and not isinstance(ssl_context, gevent.ssl.SSLContext):
-            raise TypeError(
-                "ssl_context must be a gevent.ssl.SSLContext (a plain ssl.SSLContext would block every connection "
-                "during each handshake): make it with gevent.ssl.create_default_context, or after monkey.patch_all"
-            )
+        if ssl_context is not None and not isinstance(ssl_context, SSLContext):
+            raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
         self.task_name = task_name
         self.address = address
         self.port = port

@@ -26,6 +26,7 @@ handlers belong to this one: whoever stops it, or ends its connections, does the
 """
 
 import logging
+import ssl
 import time
 from collections.abc import Mapping, Sequence, Set
 from typing import ClassVar
@@ -251,7 +252,7 @@ class HttpConnectionHandler(IncomingConnectionHandler):
         incoming_queue: MessageQueue,
         *,
         limits: Limits | None = None,
-        ssl_context: gevent.ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         upgrades: Mapping[str, ConnectionHandler] | None = None,
     ) -> None:
         super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)

@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+import ssl
 from collections import Counter
 from typing import Any
 
@@ -16,7 +17,7 @@ from connhandler.errors import RefusalReason
 from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
 from connhandler.limits import Limits
 from connhandler.refusals import RefusalLog
-from connhandler.sockets import send_now
+from connhandler.sockets import send_now, wrap_tls
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class IncomingConnectionHandler(ConnectionHandler):
         port: the local port; 0 takes a free one, and `listen` stores its number in `port`.
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
-        ssl_context: a `gevent.ssl.SSLContext` for TLS, or None.
+        ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
     """
 
     listens = True
@@ -54,7 +55,7 @@ class IncomingConnectionHandler(ConnectionHandler):
         incoming_queue: MessageQueue,
         *,
         limits: Limits | None = None,
-        ssl_context: gevent.ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)
         self._listener: gevent.socket.socket | None = None
@@ -132,7 +133,7 @@ class IncomingConnectionHandler(ConnectionHandler):
     def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
         assert self.ssl_context is not None
         sock.getpeername()  # Raises if the far end is gone already; an SSLSocket would leave the file open then.
-        secure = self.ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        secure = wrap_tls(sock, self.ssl_context, server_side=True)
         secure = finish_handshake(secure, self.limits.handshake_seconds)
         if self.not_logged_in >= self.limits.max_not_logged_in:  # Others came while these hands were shaken.
             secure.close()

@@ -3,6 +3,7 @@
 import logging
 import random
 import socket
+import ssl
 import time
 
 import gevent
@@ -15,6 +16,7 @@ from connhandler.connection import Address, Connection, run_connection
 from connhandler.errors import DisconnectReason
 from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
 from connhandler.limits import Limits
+from connhandler.sockets import wrap_tls
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
         port: the remote port.
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
-        ssl_context: a `gevent.ssl.SSLContext` for TLS, or None.
+        ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
         server_hostname: the name that the far end's certificate must have; default `address`.
         random: where the jitter comes from.
     """
@@ -49,7 +51,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
         incoming_queue: MessageQueue,
         *,
         limits: Limits | None = None,
-        ssl_context: gevent.ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
         random: random.Random = random.Random(),  # noqa: B008 - one shared source is what is meant
     ) -> None:
@@ -105,9 +107,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
     def shake_hands(self, sock: gevent.socket.socket, address: Address) -> gevent.socket.socket:
         assert self.ssl_context is not None
         sock.getpeername()  # Raises if the far end is gone already; an SSLSocket would leave the file open then.
-        secure = self.ssl_context.wrap_socket(
-            sock, server_hostname=self.server_hostname or self.address, do_handshake_on_connect=False
-        )
+        secure = wrap_tls(sock, self.ssl_context, server_hostname=self.server_hostname or self.address)
         secure = finish_handshake(secure, self.limits.handshake_seconds)
         if self._stopping.is_set():
             secure.close()

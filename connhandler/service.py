@@ -17,7 +17,7 @@ from gevent.event import AsyncResult, Event
 from connhandler import tasks
 from connhandler.central import CentralTask
 from connhandler.handler import ConnectionHandler
-from connhandler.workers import WorkerPool
+from connhandler.workers import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -26,19 +26,26 @@ HURRY_SECONDS = 2.0
 
 
 class Service:
-    """Runs one central task and its handlers.
+    """Runs one central task and its handlers. `connhandler.background` runs one beside a program's own work.
 
     Args:
         central: the program.
         handlers: every one must put into `central.queue`. Those that are another's `upgrades` come with it.
         pools: closed at the end, after their outstanding work.
+        owns_process: whether the process is there for this service. Only then does `run` answer signals, raise the
+            limit of open files, and keep what there is already out of the garbage collector's way.
 
     Raises:
         ValueError: one of the handlers is the upgrade of another, which listens for it.
     """
 
     def __init__(
-        self, central: CentralTask, handlers: Sequence[ConnectionHandler], pools: Sequence[WorkerPool] = ()
+        self,
+        central: CentralTask,
+        handlers: Sequence[ConnectionHandler],
+        pools: Sequence[Pool] = (),
+        *,
+        owns_process: bool = True,
     ) -> None:
         for handler in handlers:
             if successors := handler.successors & set(handlers):
@@ -49,6 +56,7 @@ class Service:
         self.central = central
         self.handlers = handlers
         self.pools = pools
+        self.owns_process = owns_process
         self._asked_to_end = Event()
         self._ended_by = ""
         self._failed = False
@@ -61,10 +69,13 @@ class Service:
         Raises:
             OSError: a handler cannot listen; nothing was started.
         """
-        raise_file_limit()
-        self._listen()
-        gc.freeze()  # What there is now, stays: a look for garbage that goes through all of it holds up everybody.
-        watchers = [gevent.signal_handler(number, self._signalled, number) for number in SIGNALS]
+        watchers = []
+        if self.owns_process:
+            raise_file_limit()
+        self.listen()
+        if self.owns_process:
+            gc.freeze()  # What there is now, stays: a look for garbage that goes through all of it holds up everybody.
+            watchers = [gevent.signal_handler(number, self._signalled, number) for number in SIGNALS]
         central = tasks.spawn(self.central.name, self.central.run)
         central.link(lambda _: self._asked_to_end.set())
         try:
@@ -90,6 +101,20 @@ class Service:
             central.kill()
             for watcher in watchers:
                 watcher.cancel()
+
+    def listen(self) -> None:
+        """Take every port. `run` does it; call it before, to know that nothing is in the way.
+
+        Raises:
+            OSError: a handler cannot listen; none does then.
+        """
+        try:
+            for handler in self.handlers:
+                handler.listen()
+        except BaseException:
+            for handler in self.handlers:
+                handler.stop_accepting()
+            raise
 
     def end(self, why: str) -> None:
         """Ask `run` to end in order. Callable from any task of the hub, and from a handler."""
@@ -123,15 +148,6 @@ class Service:
     def _close_pools(self) -> None:
         for pool in self.pools:
             pool.close(self._patience_seconds)
-
-    def _listen(self) -> None:
-        try:
-            for handler in self.handlers:
-                handler.listen()
-        except BaseException:
-            for handler in self.handlers:
-                handler.stop_accepting()
-            raise
 
     def _shut_down(self) -> None:
         for handler in self.handlers:

@@ -1,6 +1,7 @@
 """Ways to send on and to close a gevent socket."""
 
 import socket
+import ssl
 import struct
 
 import gevent
@@ -10,6 +11,9 @@ import gevent.ssl
 from connhandler import tasks
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+SSLContext: type[ssl.SSLContext] = gevent.ssl.SSLContext.__base__  # type: ignore[assignment]
+"""The standard library's own class, whether or not the program is monkey-patched; gevent's is derived from it."""
 
 
 class Inflow:
@@ -38,6 +42,26 @@ class Inflow:
         data: bytes = self._sock.recv(size)
         self._is_empty = self._is_plain and len(data) < size
         return data
+
+
+def wrap_tls(
+    sock: gevent.socket.socket,
+    context: ssl.SSLContext,
+    *,
+    server_side: bool = False,
+    server_hostname: str | None = None,
+) -> gevent.ssl.SSLSocket:
+    """Return a TLS socket in place of `sock`, before its handshake.
+
+    Not by the context's own `wrap_socket`: one that was made without gevent makes sockets that block every connection.
+    """
+    return gevent.ssl.SSLSocket(
+        sock=sock,
+        server_side=server_side,
+        server_hostname=server_hostname,
+        do_handshake_on_connect=False,
+        _context=context,
+    )
 
 
 def send_now(sock: gevent.socket.socket, data: bytes) -> int:

@@ -22,6 +22,7 @@ The parser with its own bounds is `connhandler.framing.websocket`, the side that
 `connhandler.websocketclient`. Needs the extra `websocket`.
 """
 
+import ssl
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -123,7 +124,7 @@ class WebSocketConnectionHandler(IncomingConnectionHandler):
         port: the local port; 0 takes a free one.
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
-        ssl_context: a `gevent.ssl.SSLContext` for TLS, or None.
+        ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
         origins: which web pages may connect: the values that a browser's `Origin` header may have, such as
             `"https://example.org"`; `"same"` stands for pages of the host that is asked. None for all. Other programs
             than browsers send no such header, and are not held up.
@@ -146,7 +147,7 @@ class WebSocketConnectionHandler(IncomingConnectionHandler):
         incoming_queue: MessageQueue,
         *,
         limits: Limits | None = None,
-        ssl_context: gevent.ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         origins: Sequence[str] | None = None,
     ) -> None:
         if isinstance(origins, str):

@@ -13,6 +13,7 @@ one connects again for ever, also to a server that refuses its handshake.
 """
 
 import random
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import quote, urlencode
@@ -109,7 +110,7 @@ class OutgoingWebSocketHandler(OutgoingConnectionHandler):
         port: the remote port.
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
-        ssl_context: a `gevent.ssl.SSLContext` for TLS, or None.
+        ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
         server_hostname: the name that the far end's certificate must have, and that it is asked for; default `address`.
         random: where the jitter comes from.
         path: of the server's URL, not encoded.
@@ -134,7 +135,7 @@ class OutgoingWebSocketHandler(OutgoingConnectionHandler):
         incoming_queue: MessageQueue,
         *,
         limits: Limits | None = None,
-        ssl_context: gevent.ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
         random: random.Random = random.Random(),  # noqa: B008 - one shared source is what is meant
         path: str = "/",

@@ -388,12 +388,34 @@ def test_no_connection_is_made_once_it_was_stopped_during_the_handshake(server_c
 # --- contexts ---------------------------------------------------------------------------------------------------------
 
 
-def test_only_gevents_context_is_taken(server_context: Any) -> None:
-    DataHandler("clients", "127.0.0.1", 0, IncomingQueue(), ssl_context=server_context)
-    plain: Any = gevent.monkey.get_original("ssl", "SSLContext")(ssl.PROTOCOL_TLS_SERVER)
-    for kind in (DataHandler, Outgoing):
-        with pytest.raises(TypeError, match=r"gevent\.ssl\.SSLContext"):
-            kind("clients", "127.0.0.1", 0, IncomingQueue(), ssl_context=plain)
+def plain(context: Any, certificate: Path) -> Any:
+    """The same made without gevent; both sides use one certificate."""
+    made = gevent.monkey.get_original("ssl", "SSLContext")(context.protocol)
+    if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        made.load_cert_chain(certificate)
+    else:
+        made.load_verify_locations(certificate)
+    return made
+
+
+def test_a_context_made_without_gevent_holds_nobody_up(
+    serve: Any, server_context: Any, any_context: Any, certificate: Path
+) -> None:
+    server: Server = serve(ssl_context=plain(server_context, certificate))
+    silent = gevent.socket.create_connection(("127.0.0.1", server.handler.port))  # never shakes hands
+    handler = Outgoing(
+        "server", "localhost", server.handler.port, IncomingQueue(), ssl_context=plain(any_context, certificate)
+    )
+    queue: Any = handler.incoming_queue
+    handler.start()
+    here, there = within(queue.get).peer, server.next().peer
+    here.send(Data(b"hello"))
+    assert server.next_data() == b"hello"
+    there.send(Data(b"thanks"))
+    assert within(queue.get).data == b"thanks"
+    within(handler.stop)
+    silent.close()
+    server.next_reason()
 
 
 def test_after_patching_the_standard_names_are_gevents(certificate: Path) -> None:

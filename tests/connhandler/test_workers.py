@@ -11,7 +11,7 @@ import pytest
 from gevent.event import Event
 
 from connhandler.errors import Busy
-from connhandler.workers import WorkerPool
+from connhandler.workers import TaskPool, WorkerPool
 
 MakePool = Callable[..., WorkerPool]
 
@@ -257,3 +257,47 @@ def test_niceness_is_that_of_the_threads_alone(make_pool: MakePool) -> None:
 def test_arguments_out_of_their_bounds(arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         WorkerPool("pool", **{"threads": 1, "max_queued": 1, **arguments})
+
+
+# --- tasks in place of threads ----------------------------------------------------------------------------------------
+
+
+def test_tasks_run_in_the_hubs_thread_so_many_at_a_time_and_the_rest_in_order() -> None:
+    pool, outcomes = TaskPool("pool", tasks=2, max_queued=3), [Outcome() for _ in range(5)]
+    begun: list[int] = []
+    let_go = Event()
+
+    def work(number: int) -> int:
+        begun.append(number)
+        let_go.wait()
+        return threading.get_native_id()
+
+    for number, outcome in enumerate(outcomes):
+        pool.submit(work, number, done=outcome)
+    with pytest.raises(Busy, match="pool: 5 outstanding already"):
+        pool.submit(int, done=Outcome())
+    gevent.sleep(0)
+    assert begun == [0, 1]
+    let_go.set()
+    assert [outcome.get() for outcome in outcomes] == [(threading.get_native_id(), None)] * 5
+    assert begun == [0, 1, 2, 3, 4]
+    assert pool.close(5)
+
+
+def test_a_task_that_fails_and_one_that_is_still_at_work_at_the_end() -> None:
+    pool, failed, hanging, waiting = TaskPool("pool", tasks=1, max_queued=2), Outcome(), Outcome(), Outcome()
+    pool.submit(divmod, 1, 0, done=failed)
+    assert isinstance(failed.get()[1], ZeroDivisionError)
+    pool.submit(Event().wait, done=hanging)
+    pool.submit(int, done=waiting)
+    assert not pool.close(0.01)
+    assert isinstance(waiting.get()[1], Busy)
+    error = hanging.get()[1]
+    assert error is not None
+    assert isinstance(error.__cause__, gevent.GreenletExit)
+    assert (pool.outstanding, hanging.calls, waiting.calls) == (0, 1, 1)
+
+
+def test_a_pool_of_no_tasks() -> None:
+    with pytest.raises(ValueError, match="tasks must be at least 1"):
+        TaskPool("pool", tasks=0, max_queued=1)
