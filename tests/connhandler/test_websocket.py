@@ -425,9 +425,9 @@ def test_the_far_end_closes(serve: Serve) -> None:
     client.send("before")
     client.send_close(4001, "x")
     client.send("after")
+    assert server.next_data() == "before"
     assert client.receive_close() == (4001, "x")
     client.close()
-    assert server.next_data() == "before"
     message = server.next_disconnected()
     assert (message.reason, message.code, message.detail) == (DisconnectReason.CLOSED_BY_PEER, 4001, "x")
 
@@ -436,6 +436,7 @@ def test_a_reason_of_the_far_end_writes_no_line_of_the_log(serve: Serve, caplog:
     caplog.set_level(logging.DEBUG)
     client, _ = (server := serve()).connect()
     client.send_close(4000, "bye\nadmin logged in\x1b[2J")
+    client.close()
     assert server.next_disconnected().detail == "bye\nadmin logged in\x1b[2J"
     (line,) = (record.getMessage() for record in caplog.records if "bye" in record.getMessage())
     assert line == r"clients[1]: disconnected: closed by peer ('bye\nadmin logged in\x1b[2J')"

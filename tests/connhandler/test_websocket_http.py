@@ -34,10 +34,14 @@ class GuardedHandler(VisitorHandler):
             raise HttpError(401, "no valid token")
 
 
+SHORT_LINGER = Limits(linger_seconds=0.5)
+"""A connection that ends waits so long for the queue to be read, which these tests do only afterwards."""
+
+
 class Site:
     """An HTTP handler with a WebSocket at `/players`, and the queue of both."""
 
-    def __init__(self, limits: Limits | None = None, ssl_context: Any = None) -> None:
+    def __init__(self, limits: Limits = SHORT_LINGER, ssl_context: Any = None) -> None:
         self.queue = IncomingQueue()
         self.sockets = GuardedHandler("players", "127.0.0.1", 0, self.queue, limits=limits, origins=["same"])
         self.pages = PageHandler(
