@@ -3,7 +3,10 @@
 import contextlib
 import http.client
 import importlib
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,8 +173,40 @@ def test_the_walk_through_shows_the_examples_as_they_are() -> None:
             assert re.sub(r"\s+", "", block) in squeezed, f"not in an example:\n{block}"
 
 
+def test_the_walk_throughs_service_inside_an_ordinary_program_runs(tmp_path: Path) -> None:
+    (tmp_path / "chat.py").write_text(blocks(ROOT / "README.md", "python")[0])
+    with gevent.socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = runnable()[0]
+    assert "9997" in program
+    (tmp_path / "say.py").write_text(program.replace("9997", str(port)))
+    with (
+        subprocess.Popen(
+            [sys.executable, "-u", "say.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process,
+        gevent.Timeout(30),
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.read(10) == b"0 listen> "
+        with gevent.socket.create_connection(("127.0.0.1", port)) as client:
+            process.stdin.write(b"hello\n")
+            process.stdin.flush()
+            assert receive_one(client) == b"hello"
+            assert process.stdout.read(10) == b"1 listen> "
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert client.recv(100) == b""
+        assert process.wait() == 0
+
+
 def test_the_walk_throughs_websocket_program_runs() -> None:
-    program, _, _, _ = runnable()
+    _, program, _, _, _ = runnable()
     with running(program, 9998) as port:
         alice, bob = WebSocketClient(port), WebSocketClient(port)
         alice.send("hello")
@@ -183,7 +218,7 @@ def test_the_walk_throughs_websocket_program_runs() -> None:
 
 
 def test_the_walk_throughs_http_program_runs() -> None:
-    _, program, _, _ = runnable()
+    _, _, program, _, _ = runnable()
     with running(program, 9996) as port:
         assert ask(port, "GET", "/") == (200, "text/html; charset=utf-8", FORM)
         assert ask(port, "POST", "/", "<b>")[2] == f"{FORM}<p>&lt;b&gt;"
@@ -193,7 +228,7 @@ def test_the_walk_throughs_http_program_runs() -> None:
 
 
 def test_the_walk_throughs_files_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, program, _ = runnable()
+    _, _, _, program, _ = runnable()
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "a.txt").write_text("hello")
     monkeypatch.chdir(tmp_path)
