@@ -132,6 +132,7 @@ def _run_until_switch(
             close_now(sock, reset=not connection.politely)
         peer._connection = None
         handler.closed(connection)
+        connection.forget()
     if connection.switch is None:
         return None
     return connection.switch.successor, connection.switch.received
@@ -306,6 +307,16 @@ class Connection:
         """The connection's last message."""
         assert self.ending is not None
         return PeerDisconnected(self.peer, self.ending, self.detail, self.exception, self.reader.close_code)
+
+    def forget(self) -> None:
+        """Let go of all that knows this connection: else only a run of the garbage collector would free it."""
+        del self.deadlines
+        self.outbox.forget()
+        error, self.exception = self.exception, None
+        if self.ending is DisconnectReason.PROTOCOL_ERROR:
+            while error is not None:  # Where in our code the far end's mistake was noticed is of no use to anybody.
+                error.__traceback__ = None
+                error = error.__context__
 
     def _open(self) -> None:
         if type(self.reader).open is ConnectionReader.open:

@@ -232,6 +232,8 @@ class ConnectionHandler(ABC):
                     gevent.sleep(0)
 
     def _check(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return  # it ended while others were looked at
         try:
             connection.deadlines.check(time.monotonic())
         except Exception as error:

@@ -108,6 +108,10 @@ class Outbox:
         if self._writer is not None:
             self._writer.kill(block=False)
 
+    def forget(self) -> None:
+        """Tell nobody of anything any more. Only after `close`."""
+        self._failed = self._too_slow = _ignore
+
     def _watch_bounds(self) -> None:
         if self._writer is None:
             self._flush_directly()
@@ -182,3 +186,7 @@ class Outbox:
         self.size -= count
         if self.size <= self._limits.outgoing_soft_bytes:
             self.soft_since = None
+
+
+def _ignore(_: object) -> None:
+    """What is told to nobody."""

@@ -1,8 +1,10 @@
 """The life of a connection on real sockets: what comes first, what comes last, and every way to end."""
 
+import gc
 import logging
 import os
 import time
+import weakref
 from typing import Any
 
 import gevent
@@ -27,7 +29,17 @@ from connhandler import (
     tasks,
 )
 from connhandler.framing.chunks import encode_chunks
-from tests.connhandler.support import Client, Data, DataPeer, DataReader, DataWriter, LoginPeer, Server, within
+from tests.connhandler.support import (
+    Client,
+    Data,
+    DataPeer,
+    DataReader,
+    DataWriter,
+    LoginPeer,
+    Server,
+    wait_until,
+    within,
+)
 
 QUICK = Limits(linger_seconds=0.2)
 
@@ -827,3 +839,32 @@ def test_the_far_end_does_not_hear_what_went_wrong_here(serve: Any) -> None:
     client.close()
     message = server.next_disconnected()
     assert (message.reason, message.detail) == (DisconnectReason.INTERNAL_ERROR, "KeyError: '/etc/secret/path'")
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("last_words", [b"", b"\x01\x00\xff"], ids=["closed", "protocol error"])
+def test_what_a_connection_was_made_of_is_freed_with_it(serve: Any, last_words: bytes) -> None:
+    """Not only when the garbage collector comes to it, which with many connections holds up everybody."""
+
+    class TextReader(DataReader):
+        def decode(self, data: bytes) -> Any:
+            return Data(data.decode().encode())
+
+    server: Server = serve(reader_class=TextReader)
+    gc.collect()
+    gc.disable()
+    try:
+        client, peer = server.connect()
+        reader = weakref.ref(peer._connection.reader)
+        del peer
+        client.send(b"hello")
+        assert server.next_data() == b"hello"
+        if last_words:
+            client.sock.sendall(last_words)
+        client.close()
+        assert (server.next_reason() is DisconnectReason.PROTOCOL_ERROR) == bool(last_words)
+        wait_until(lambda: reader() is None)
+    finally:
+        gc.enable()
