@@ -1,1 +1,128 @@
-"""JSON connections for games and matchmaking."""
+"""ConnMan: connects game clients, which speak JSON over TCP, with games and a matchmaking. Seed document 000.
+
+    import connman
+
+    connman.start()
+    addr, message = connman.get_match_message(blocking=True)
+
+These functions belong to one manager for the whole program. For several, make objects of the class `ConnMan`, which has
+the same as methods. All of them may be called from any thread, and from any task of a program that uses gevent.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from connhandler import ConnectionClosed, ProtocolError
+from connman.clienthandle import ClientHandle
+from connman.listenserver import LIMITS, ListenServer
+from connman.manager import ConnMan
+from connman.protocol import GameId, Message, Packet
+from connman.receiving import recv_all
+from connman.switchboard import QueueLimits
+
+__all__ = [
+    "LIMITS",
+    "ClientHandle",
+    "ConnMan",
+    "ConnectionClosed",
+    "ListenServer",
+    "Message",
+    "ProtocolError",
+    "QueueLimits",
+    "client_disconnected",
+    "disconnect_client",
+    "end_game",
+    "get_game_message",
+    "get_game_messsage",
+    "get_match_message",
+    "recv_all",
+    "running",
+    "send_message",
+    "set_rank",
+    "start",
+    "start_game",
+    "stop",
+]
+
+_manager: ConnMan | None = None
+
+
+def start(**options: Any) -> None:
+    """Begin to accept clients. Options and exceptions as those of `ConnMan`; it can be started again after `stop`.
+
+    Raises:
+        RuntimeError: it is running already.
+    """
+    global _manager
+    if _manager is not None:
+        raise RuntimeError("ConnMan was started already")
+    manager = ConnMan(**options)
+    manager.start()
+    _manager = manager
+
+
+def stop(timeout: float | None = None) -> bool:
+    """As `ConnMan.stop`; True when it does not run."""
+    global _manager
+    ended = _manager is None or _manager.stop(timeout)
+    if ended:
+        _manager = None
+    return ended
+
+
+def running() -> ConnMan:
+    """The one that these functions belong to.
+
+    Raises:
+        RuntimeError: it was not started.
+    """
+    if _manager is None:
+        raise RuntimeError("ConnMan was not started")
+    return _manager
+
+
+def client_disconnected(addr: int) -> bool:
+    """As `ConnMan.client_disconnected`. Not to be called from outside."""
+    return running().client_disconnected(addr)
+
+
+def disconnect_client(addr: int) -> bool:
+    """As `ConnMan.disconnect_client`."""
+    return running().disconnect_client(addr)
+
+
+def send_message(addr: int, message: Packet) -> bool:
+    """As `ConnMan.send_message`."""
+    return running().send_message(addr, message)
+
+
+def get_game_message(game_id: GameId, blocking: bool = False, timeout: float | None = None) -> Message | None:
+    """As `ConnMan.get_game_message`."""
+    return running().get_game_message(game_id, blocking, timeout)
+
+
+get_game_messsage = get_game_message
+
+
+def get_match_message(blocking: bool = False, timeout: float | None = None) -> Message | None:
+    """As `ConnMan.get_match_message`."""
+    return running().get_match_message(blocking, timeout)
+
+
+def start_game(
+    game_id: GameId, clientlist: Iterable[int] | None = None, *, clientList: Iterable[int] | None = None
+) -> None:
+    """As `ConnMan.start_game`."""
+    running().start_game(game_id, clientlist, clientList=clientList)
+
+
+def end_game(
+    game_id: GameId, clientList: Iterable[int] | None = None, *, clientlist: Iterable[int] | None = None
+) -> None:
+    """As `ConnMan.end_game`."""
+    running().end_game(game_id, clientList, clientlist=clientlist)
+
+
+def set_rank(addr: int, rank: int) -> None:
+    """As `ConnMan.set_rank`."""
+    running().set_rank(addr, rank)
