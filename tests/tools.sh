@@ -1,27 +1,59 @@
 #!/usr/bin/env bash
-# Installs the programs that tests drive and that no Python package brings: a browser, curl and wrk.
-# What cannot be installed is named, and the tests that need it are skipped. Debian and its relatives; elsewhere, install
-# them by hand.
+# Installs the programs that tests drive and that no Python package brings: a browser, curl, wrk, openssl, and the servers
+# of the databases. What cannot be installed is named, and the tests that need it are skipped (with CI set, they fail).
+# Debian and its relatives; elsewhere, install them by hand.
+#
+# No service is started and no database cluster is made: the tests start servers of their own, on data folders and ports
+# of their own.
 set -uo pipefail
 
-missing=()
-for tool in chromium curl wrk; do
-    command -v "$tool" >/dev/null || missing+=("$tool")
-done
+# The package that brings each program.
+declare -A packages=(
+    [chromium]=chromium [curl]=curl [wrk]=wrk [openssl]=openssl [mariadbd]=mariadb-server-core [postgres]=postgresql
+)
+
+find_missing() {
+    missing=()
+    for tool in "${!packages[@]}"; do
+        command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] ||
+            compgen -G "/usr/lib/postgresql/*/bin/$tool" >/dev/null || missing+=("$tool")
+    done
+}
+
+install() {
+    timeout 900 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# Debian's package would make a cluster for itself, and start it at the next boot.
+install_postgresql() {
+    local settings=/etc/postgresql-common/createcluster.conf
+    install postgresql-common || return
+    "${as_root[@]}" cp -p "$settings" "$settings.before-tests"
+    echo "create_main_cluster = false" | "${as_root[@]}" tee -a "$settings"
+    install postgresql
+    "${as_root[@]}" mv "$settings.before-tests" "$settings"
+}
+
+find_missing
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
 if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
     echo "Installing ${missing[*]} for the tests (once) ..."
-    export DEBIAN_FRONTEND=noninteractive
     {
         timeout 300 "${as_root[@]}" apt-get update -qq
         for tool in "${missing[@]}"; do
-            timeout 900 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$tool"
+            if [ "$tool" = postgres ]; then
+                install_postgresql
+            else
+                install "${packages[$tool]}"
+            fi
         done
     } >/dev/null 2>&1 </dev/null
 fi
+find_missing
 for tool in "${missing[@]}"; do
-    command -v "$tool" >/dev/null || echo "$tool is not here and could not be installed: its tests are skipped." >&2
+    echo "$tool is not here and could not be installed: its tests are skipped." >&2
 done
+exit 0
