@@ -1,0 +1,54 @@
+"""The database servers that tests use: that they can be stopped, frozen and ended, and come back."""
+
+import time
+from urllib.parse import urlsplit
+
+import gevent
+import psycopg
+import pymysql
+import pytest
+
+from tests.databases import DatabaseServer
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> DatabaseServer:
+    found: DatabaseServer = request.getfixturevalue(request.param)
+    return found
+
+
+def test_it_keeps_its_data_and_its_port_when_it_is_stopped(server: DatabaseServer) -> None:
+    url = server.new_database()
+    name = urlsplit(url).path[1:]
+    assert urlsplit(url).port == server.port
+    server.stop()
+    with pytest.raises((psycopg.OperationalError, pymysql.OperationalError)):
+        server.execute("SELECT 1")
+    server.start()
+    names = "SELECT datname FROM pg_database" if "postgresql" in url else "SHOW DATABASES"
+    assert (name,) in server.execute(names)
+    assert server.new_database() != url
+
+
+def test_a_frozen_server_answers_nobody_until_it_is_thawed(server: DatabaseServer) -> None:
+    server.freeze()
+    begun = time.monotonic()
+    waiting = gevent.spawn(server.execute, "SELECT 1")  # noqa: TID251 - a test's own
+    assert not gevent.wait([waiting], timeout=0.3)
+    server.thaw()
+    assert waiting.get(timeout=10) in ([(1,)],)
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_terminated_backends_are_counted(server: DatabaseServer) -> None:
+    assert server.terminate_backends() == 0
+    url = urlsplit(server.url)
+    connection = (
+        psycopg.connect(host="127.0.0.1", port=server.port, user=url.username, dbname=url.path[1:])
+        if "postgresql" in server.url
+        else pymysql.connect(host="127.0.0.1", port=server.port, user=url.username, ssl_disabled=True)
+    )
+    assert server.terminate_backends() == 1
+    with pytest.raises((psycopg.OperationalError, pymysql.OperationalError)):
+        connection.cursor().execute("SELECT 1")
+    connection.close()
