@@ -12,7 +12,7 @@ the same as methods. All of them may be called from any thread, and from any tas
 from collections.abc import Iterable
 from typing import Any
 
-from connhandler import ConnectionClosed, ProtocolError
+from connhandler import ConnectionClosed, ProtocolError, ServiceEnded
 from connman.clienthandle import ClientHandle
 from connman.listenserver import LIMITS, ListenServer
 from connman.manager import ConnMan
@@ -29,7 +29,9 @@ __all__ = [
     "Message",
     "ProtocolError",
     "QueueLimits",
+    "ServiceEnded",
     "client_disconnected",
+    "clients",
     "disconnect_client",
     "end_game",
     "get_game_message",
@@ -54,7 +56,7 @@ def start(**options: Any) -> None:
         RuntimeError: it is running already.
     """
     global _manager
-    if _manager is not None:
+    if _manager is not None and not _manager.ended:
         raise RuntimeError("ConnMan was started already")
     manager = ConnMan(**options)
     manager.start()
@@ -63,15 +65,11 @@ def start(**options: Any) -> None:
 
 def stop(timeout: float | None = None) -> bool:
     """As `ConnMan.stop`; True when it does not run."""
-    global _manager
-    ended = _manager is None or _manager.stop(timeout)
-    if ended:
-        _manager = None
-    return ended
+    return _manager is None or _manager.stop(timeout)
 
 
 def running() -> ConnMan:
-    """The one that these functions belong to.
+    """The manager that these functions belong to, also when it has ended.
 
     Raises:
         RuntimeError: it was not started.
@@ -121,6 +119,11 @@ def end_game(
 ) -> None:
     """As `ConnMan.end_game`."""
     running().end_game(game_id, clientList, clientlist=clientlist)
+
+
+def clients() -> dict[int, str]:
+    """As `ConnMan.clients`."""
+    return running().clients()
 
 
 def set_rank(addr: int, rank: int) -> None:

@@ -38,6 +38,9 @@ class ConnMan:
         queues: how much may wait to be read by the program.
         account_options: keyword arguments of `login_server.accounts.AccountOffice`.
 
+    Attributes:
+        ended: whether it was stopped, or broke.
+
     Raises:
         ValueError: `framing` is neither.
     """
@@ -68,6 +71,7 @@ class ConnMan:
         self._office: Any = None
         self._switchboard: Switchboard | None = None
         self._sent = threading.local()
+        self.ended = False
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -87,7 +91,7 @@ class ConnMan:
             raise
         assert self._switchboard is not None
         # However it ends, nobody may go on waiting for messages.
-        self._service.promise().add_done_callback(lambda _: self._ended())
+        self._service.promise().add_done_callback(lambda _: self._end())
 
     def stop(self, timeout: float | None = None) -> bool:
         """Tell every client that this is the end, and end. Whoever waits for a message gets None.
@@ -233,15 +237,17 @@ class ConnMan:
         return names
 
     def set_rank(self, addr: int, rank: int) -> None:
-        """Write down a connected client's rank, which its next `C` message will carry. Waits for the database.
+        """Write down a client's rank, which its next `C` message will carry. Waits for the database.
+
+        Args:
+            addr: the id of a client that is, or not long ago was, connected.
+            rank: whatever it means in this program.
 
         Raises:
-            KeyError: there is no such client.
+            KeyError: there never was such a client.
             Exception: the database could not do it.
         """
-        name = self.clients().get(check_client_id(addr))
-        if name is None:
-            raise KeyError(f"there is no client {addr}")
+        name = self._service.call(self._get_switchboard().name_of, check_client_id(addr))
         answer = self._service.promise()
         self._service.post(self._perform, answer, self._office.store.set_rank, name, rank)
         answer.result()
@@ -282,7 +288,8 @@ class ConnMan:
 
         self._office.database_calls.call(function, *args, then=done)
 
-    def _ended(self) -> None:
+    def _end(self) -> None:
+        self.ended = True
         self._get_switchboard().close_mailboxes()
         self._close_office()
 

@@ -64,7 +64,7 @@ class Switchboard(CentralTask):
 
     Attributes:
         authenticator: who checks names and passwords; to be set before the first connection.
-        clients: those who are logged in, by id.
+        clients: those who are logged in, by id; `departed_clients` has the names of those who were.
         games: those that go on, by id.
         matchmaking: what `get_match_message` takes from.
         counters: what was refused, by code.
@@ -76,9 +76,9 @@ class Switchboard(CentralTask):
         super().__init__("connman", **central)
         self._limits = limits_of_queues or QueueLimits()
         self.clients: dict[int, ClientHandle] = {}
-        self.departed_clients: Departed[int] = Departed()
+        self.departed_clients: Departed[int, str] = Departed()
         self.games: dict[GameId, Game] = {}
-        self.ended_games: Departed[GameId] = Departed()
+        self.ended_games: Departed[GameId, None] = Departed()
         self.matchmaking = Mailbox(self._limits.match_messages, self._limits.match_bytes)
         self.counters: Counter[str] = Counter()
         self._games_of: dict[int, set[GameId]] = {}
@@ -120,7 +120,7 @@ class Switchboard(CentralTask):
         for client_id in client_ids:
             if client_id not in game.members:
                 raise KeyError(f"client {client_id} is not in game {game_id!r}")
-        self.ended_games.add(game_id)
+        self.ended_games.add(game_id, None)
         del self.games[game_id]
         self._warned_at.pop(game_id, None)
         game.mailbox.close()
@@ -139,6 +139,16 @@ class Switchboard(CentralTask):
         game = self.games.get(game_id)
         for client_id in game.members if game is not None else ():
             self.send(client_id, data)
+
+    def name_of(self, client_id: int) -> str:
+        """Raises:
+        KeyError: there never was such a client.
+        """
+        client = self.clients.get(client_id)
+        name = client.user if client is not None else self.departed_clients.get(client_id)
+        if name is None:
+            raise KeyError(f"there is no client {client_id}")
+        return name
 
     def disconnect(self, client_id: int) -> None:
         """Tell the client that this is the end, and the others that it is gone."""
@@ -175,7 +185,7 @@ class Switchboard(CentralTask):
         client_id = client.client_id
         if client_id is None or self.clients.get(client_id) is not client:
             return
-        self.departed_clients.add(client_id)
+        self.departed_clients.add(client_id, client.user)
         del self.clients[client_id]
         message = Message(client_id, protocol.disconnected(client_id))
         self.matchmaking.put(message)  # There are never more of these than of clients that were let in.

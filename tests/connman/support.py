@@ -56,15 +56,23 @@ class TableAuthenticator:
 
 
 class TableOffice:
-    """In place of `login_server.accounts.AccountOffice`."""
+    """In place of `login_server.accounts.AccountOffice`: its store and its database calls, too."""
 
     def __init__(self, central: CentralTask, users: dict[str, User]) -> None:
         self.authenticator = TableAuthenticator(central, users)
+        self.store = self.database_calls = self
         self.pools: list[Any] = []
-        self.closed = False
+        self._central = central
+        self._users = users
+
+    def set_rank(self, name: str, rank: int) -> None:
+        self._users[name].rank = rank
+
+    def call(self, function: Callable[..., Any], *args: Any, then: Callable[[Any, Any], None]) -> None:
+        self._central.post(then, function(*args), None)
 
     def close(self) -> None:
-        self.closed = True
+        pass
 
 
 class TableConnMan(ConnMan):

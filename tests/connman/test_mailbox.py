@@ -70,10 +70,11 @@ def test_every_message_is_taken_once(takers: int) -> None:
 
 
 def test_the_last_that_have_gone_are_remembered() -> None:
-    departed: Departed[int] = Departed(most=3)
+    departed: Departed[int, str] = Departed(most=3)
     for key in (1, 2, 3, 1, 4):
-        departed.add(key)
+        departed.add(key, f"number {key}")
     assert [key in departed for key in (1, 2, 3, 4)] == [True, False, True, True]
+    assert [departed.get(key) for key in (1, 2)] == ["number 1", None]
     departed.discard(1)
     departed.discard(9)
     assert 1 not in departed

@@ -190,6 +190,18 @@ def test_a_client_can_log_in_again_at_once_after_it_was_disconnected(connman: Ta
     assert connman.get_match_message() is None
 
 
+def test_a_rank_is_there_at_the_next_login(connman: TableConnMan, players: Players) -> None:
+    client = players.log_in("bob")
+    connman.set_rank(2, 1234)
+    client.close()
+    assert match_message(connman) == (2, dc(2))
+    connman.set_rank(2, 1235)  # It has only just gone.
+    client = players.connect()
+    client.receive()
+    client.send({"user": "bob", "pass": "pw"})
+    assert match_message(connman) == (2, {**C, "player_id": 2, "rank": 1235})
+
+
 def test_names_of_clients(connman: TableConnMan, players: Players) -> None:
     players.log_in("bob")
     players.log_in("ann")

@@ -1,0 +1,1 @@
+"""A small game over ConnMan, with its matchmaking and a client. It uses `import connman`, and nothing else."""
