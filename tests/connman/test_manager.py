@@ -417,6 +417,7 @@ def test_of_a_game_only_the_client_that_does_not_read_is_dropped(small: TableCon
 
 def test_the_functions_of_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ConnMan", TableConnMan)
+    monkeypatch.setattr(module, "_manager", None)
     with pytest.raises(RuntimeError, match="ConnMan was not started"):
         module.get_match_message()
     assert module.stop() is True
