@@ -37,6 +37,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
         limits: the bounds of every connection.
         ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
         server_hostname: the name that the far end's certificate must have; default `address`.
+        source_address: the local address to connect from; default whichever the system takes.
         random: where the jitter comes from.
     """
 
@@ -53,10 +54,12 @@ class OutgoingConnectionHandler(ConnectionHandler):
         limits: Limits | None = None,
         ssl_context: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
+        source_address: str | None = None,
         random: random.Random = random.Random(),  # noqa: B008 - one shared source is what is meant
     ) -> None:
         super().__init__(task_name, address, port, incoming_queue, limits=limits, ssl_context=ssl_context)
         self.server_hostname = server_hostname
+        self._source = None if source_address is None else (source_address, 0)
         self._random = random
         self._stopping = Event()
         self._failures = 0
@@ -118,7 +121,7 @@ class OutgoingConnectionHandler(ConnectionHandler):
         """Return how many seconds the connection lasted; 0 when there was none."""
         try:
             with gevent.Timeout(self.limits.connect_seconds, TimeoutError("connecting timed out")):
-                sock = gevent.socket.create_connection((self.address, self.port))
+                sock = gevent.socket.create_connection((self.address, self.port), source_address=self._source)
             if self._stopping.is_set():
                 sock.close()
                 return 0.0
