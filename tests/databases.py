@@ -240,8 +240,16 @@ class PostgreSQL(DatabaseServer):
 
 
 class MariaDB(DatabaseServer):
+    """Attributes:
+    socket_file: where it listens too.
+    """
+
     scheme = "mysql+pymysql"
     system_user = "mysql"
+
+    @property
+    def socket_file(self) -> Path:
+        return self._folder / "socket"
 
     def terminate_backends(self) -> int:
         rows = self.execute(
@@ -277,7 +285,10 @@ class MariaDB(DatabaseServer):
             *self._storage(),
         )
         (self._folder / "init.sql").write_text(
-            f"CREATE USER IF NOT EXISTS {USER}@'127.0.0.1';\nGRANT ALL ON *.* TO {USER}@'127.0.0.1';\n"
+            "".join(
+                f"CREATE USER IF NOT EXISTS {USER}@'{host}';\nGRANT ALL ON *.* TO {USER}@'{host}';\n"
+                for host in ("127.0.0.1", "localhost")
+            )
         )
 
     def _command(self) -> list[str]:
@@ -288,7 +299,7 @@ class MariaDB(DatabaseServer):
             f"--init-file={self._folder}/init.sql",
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
-            f"--socket={self._folder}/socket",
+            f"--socket={self.socket_file}",
             f"--pid-file={self._folder}/pid",
             "--skip-name-resolve",
             "--max-connections=50",

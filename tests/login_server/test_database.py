@@ -16,7 +16,7 @@ def test_sqlite_keeps_what_it_has_promised(database: Database) -> None:
     with database.transaction() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
-        assert connection.scalar(text("PRAGMA busy_timeout")) == 5000
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 1000
 
 
 def test_the_file_and_its_logs_are_private(database: Database, tmp_path: Path) -> None:
