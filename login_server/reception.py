@@ -3,11 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from connhandler import Busy, CentralTask, Message, Peer, PeerConnected, PeerDisconnected, WorkerPool
 from connhandler.jsonmessage import Hello, Pong, Refused, Welcome, agree_on_version
 from login_server.database import DatabaseFailed
+from login_server.databasecalls import DatabaseCalls, refusal_for
 from login_server.refusal import Refusal
 
 logger = logging.getLogger(__name__)
@@ -126,24 +128,47 @@ class Reception:
             Refusal: `busy`: the pool has too much to do already.
         """
 
-        def done(result: Any, error: BaseException | None) -> None:
-            peer.work -= 1
-            try:
-                if error is not None:
-                    raise error
-                if peer in self.guests:
-                    then(result)
-            except Refusal as refusal:
-                self.refuse(peer, message, refusal)
-            except DatabaseFailed as failure:
-                logger.error("the database failed (%s): %s", peer, failure)
-                self.refuse(peer, message, Refusal("database_failed", "the database failed, try again later"))
-            except Exception as problem:  # as with a handler: it costs the peer that it was for
-                logger.exception("failed while working for %s", peer)
-                peer.fail(problem)
-
+        done = partial(self._done, peer, message, then)
         try:
             self._central.perform(pool, function, *args, then=done)
         except Busy as error:
-            raise Refusal("busy", "the server is very busy, try again in a moment") from error
+            raise refusal_for(error) from error
         peer.work += 1
+
+    def call_database(
+        self,
+        peer: Guest,
+        message: Message,
+        calls: DatabaseCalls,
+        function: Callable[..., Any],
+        *args: Any,
+        then: Callable[[Any], None],
+        writes: bool = False,
+    ) -> None:
+        """The same for what is asked of the database: there is an answer in time, whatever the database does.
+
+        Args:
+            writes: as `DatabaseCalls.call` has it.
+        """
+        peer.work += 1
+        calls.call(function, *args, then=partial(self._done, peer, message, then), writes=writes)
+
+    def _done(
+        self,
+        peer: Guest,
+        message: Message,
+        then: Callable[[Any], None],
+        result: Any,
+        error: BaseException | None,
+    ) -> None:
+        peer.work -= 1
+        try:
+            if error is not None:
+                raise error
+            if peer in self.guests:
+                then(result)
+        except (Refusal, Busy, DatabaseFailed) as failure:
+            self.refuse(peer, message, refusal_for(failure))
+        except Exception as problem:  # as with a handler: it costs the peer that it was for
+            logger.exception("failed while working for %s", peer)
+            peer.fail(problem)
