@@ -215,6 +215,10 @@ class Connection:
     def awaits_login(self) -> bool:
         return self.peer.requires_login and not self.peer.logged_in
 
+    @property
+    def held_back(self) -> bool:
+        return self.intake.held
+
     def count_login(self, is_open: bool = True) -> None:
         """Keep the handler's count of connections that are not logged in."""
         counts = is_open and self.awaits_login

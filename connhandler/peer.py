@@ -106,6 +106,25 @@ class Peer:
         if self._connection is not None and not self.dismissed:
             self._connection.send(message)
 
+    @property
+    def held_back(self) -> bool:
+        """Whether its reader waits, because so much of what came before is in flight: its silence is then ours."""
+        return self._connection is not None and self._connection.held_back
+
+    def hold(self) -> None:
+        """Keep the message that is being handled in flight until `release`: for work on it that goes on elsewhere.
+
+        So a far end whose messages are worked on more slowly than they come is slowed down by TCP. Call it from the
+        message's handler; `Limits` says how many may be in flight.
+        """
+        self._in_flight += 1  # The queue has just counted it as taken.
+
+    def release(self) -> None:
+        """One message that was held is in flight no more."""
+        self._in_flight -= 1
+        if self._room.waiters:
+            self._room.open()
+
     def disconnect(self, detail: str = "") -> None:
         """Send what is queued, then close. `detail` comes back in `PeerDisconnected`."""
         self.dismissed = True

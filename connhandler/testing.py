@@ -54,6 +54,7 @@ class FakeConnection(Generic[PeerType]):
         self.failure: BaseException | None = None
         self.ending: DisconnectReason | None = None
         self.awaits_login = False
+        self.held_back = False
         peer._name = f"fake[{self._serial}]"
         peer._serial = self._serial
         peer._address = address
