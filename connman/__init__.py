@@ -30,6 +30,7 @@ __all__ = [
     "ProtocolError",
     "QueueLimits",
     "ServiceEnded",
+    "add_user",
     "client_disconnected",
     "clients",
     "disconnect_client",
@@ -129,3 +130,15 @@ def clients() -> dict[int, str]:
 def set_rank(addr: int, rank: int) -> None:
     """As `ConnMan.set_rank`."""
     running().set_rank(addr, rank)
+
+
+def add_user(database_url: str, name: str, password: str, rank: int = 0) -> int:
+    """Add a user, and return the id. Waits for the database; a manager that has it open hears of it by itself.
+
+    Raises:
+        ValueError: the name is taken or none, the password too short or too long, or the URL is none.
+        Exception: the database cannot be opened.
+    """
+    from connman import users  # Not above: it needs the extra.
+
+    return users.add_user(database_url, name, password, rank)

@@ -60,6 +60,8 @@ def serve(arguments: Sequence[str]) -> int:
     """Let people play Nim until SIGTERM or Ctrl-C."""
     config = _configuration(Config, "", DESCRIPTION, arguments)
     set_up_logging(config.log_level)
+    from connman.users import OPENING_ERRORS  # Not above: it needs the extra, and `play` does not.
+
     try:
         connman.start(
             address=config.address,
@@ -70,7 +72,7 @@ def serve(arguments: Sequence[str]) -> int:
             limits=config.limits,
             queues=config.queues,
         )
-    except _opening_errors() as error:
+    except OPENING_ERRORS as error:
         raise CommandFailed(str(getattr(error, "strerror", None) or error)) from error
     stopping = threading.Thread(target=connman.stop, args=(STOP_SECONDS,), name="stopping")
 
@@ -94,7 +96,7 @@ def play(arguments: Sequence[str]) -> int:
     if len(words) > 1:
         raise UsageError(f"play: expected one name, got {len(words)}")
     try:
-        user = words[0] if words else input("Name: ").strip()
+        user = words[0] if words else _ask_name()
         password = os.environ.get("CONNMAN_PASSWORD") or _ask_password("Password: ")
     except (EOFError, KeyboardInterrupt):
         return 130
@@ -118,13 +120,15 @@ def add_user(arguments: Sequence[str]) -> int:
     config = _configuration(Config, "adduser NAME", description, options)
     if len(words) != 1:
         raise UsageError(f"adduser: expected one name, got {len(words)}")
+    from connman.users import OPENING_ERRORS
+
     try:
         password = _new_password()
     except (EOFError, KeyboardInterrupt):
         return 130
     try:
         connman.add_user(config.database_url, words[0], password, FIRST_RANK)
-    except _opening_errors() as error:
+    except OPENING_ERRORS as error:
         raise CommandFailed(str(getattr(error, "strerror", None) or error)) from error
     print(f"{words[0]} can play now: {PROGRAM} play {words[0]}")
     return 0
@@ -143,11 +147,6 @@ def _configuration(
     )
 
 
-def _opening_errors() -> tuple[type[Exception], ...]:
-    """What goes wrong when the port or the database cannot be opened, and is for the operator to mend."""
-    return (OSError, ValueError, *connman.ACCOUNT_ERRORS())
-
-
 def _server_tls(config: Config) -> ssl.SSLContext | None:
     if not config.tls_certificate:
         return None
@@ -159,13 +158,36 @@ def _server_tls(config: Config) -> ssl.SSLContext | None:
     return context
 
 
+def _ask_name() -> str:
+    """Raises:
+    EOFError: there is none.
+    """
+    if sys.stdin.isatty():
+        return input("Name: ").strip()
+    return _read_line()
+
+
 def _ask_password(prompt: str) -> str:
     """Raises:
     EOFError: there is none.
     """
     if sys.stdin.isatty():
         return getpass.getpass(prompt)
-    return input()
+    return _read_line()
+
+
+def _read_line() -> str:
+    """Read from what is piped in, and not a byte more than the line.
+
+    Raises:
+        EOFError: there is none.
+    """
+    line = b""
+    while (byte := os.read(sys.stdin.fileno(), 1)) not in (b"", b"\n"):
+        line += byte
+    if not line and not byte:
+        raise EOFError
+    return line.decode(errors="replace").removesuffix("\r")
 
 
 def _new_password() -> str:

@@ -32,7 +32,7 @@ BACKLOG: Final = 128
 
 LIMITS: Final = Limits(
     first_message_seconds=0,
-    login_seconds=120,  # Whoever connects may have to type a name and a password now.
+    login_seconds=120.0,  # Whoever connects may have to type a name and a password now.
     linger_seconds=2.0,
     idle_seconds=0,  # Clients may be silent, and know no heartbeat.
     max_connections_per_address=4_000,

@@ -5,7 +5,6 @@ Nothing here touches the state of the central task but by messages; what a calle
 
 import logging
 import ssl
-import threading
 from collections.abc import Container, Iterable
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from connhandler import BackgroundService, Limits, Service, ServiceEnded
 from connman import protocol
 from connman.listenserver import LIMITS, PORT, EndOfPacket, ListenServer
 from connman.mailbox import Mailbox
+from connman.orders import Orders
 from connman.protocol import BROADCAST, GameId, Message, Packet
 from connman.receiving import recv_all
 from connman.switchboard import QueueLimits, Switchboard
@@ -20,9 +20,6 @@ from connman.switchboard import QueueLimits, Switchboard
 logger = logging.getLogger(__name__)
 
 DATABASE_URL: Final = "sqlite:///connman.sqlite"
-
-SENDS_BETWEEN_WAITS: Final = 256
-"""After so many, whoever sends waits until they are on their way: a loop that sends cannot fill the memory."""
 
 
 class ConnMan:
@@ -70,7 +67,7 @@ class ConnMan:
         self._service = BackgroundService("connman", self._make)
         self._office: Any = None
         self._switchboard: Switchboard | None = None
-        self._sent = threading.local()
+        self._orders = Orders(self._service)
         self.ended = False
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -136,8 +133,8 @@ class ConnMan:
         switchboard = self._get_switchboard()
         if message.get("type") == BROADCAST:
             game_id = check_game_id(message.get("game_id"))
-            return self._goes_on(game_id) and self._post(switchboard.broadcast, game_id, data)
-        return self._is_connected(addr) and self._post(switchboard.send, addr, data)
+            return self._goes_on(game_id) and self._give(switchboard.broadcast, game_id, data)
+        return self._is_connected(addr) and self._give(switchboard.send, addr, data)
 
     def get_game_message(self, game_id: GameId, blocking: bool = False, timeout: float | None = None) -> Message | None:
         """Take the oldest message that a game's clients have sent, or ConnMan has, about them.
@@ -219,7 +216,7 @@ class ConnMan:
         Raises:
             KeyError: there never was such a client.
         """
-        return self._is_connected(addr) and self._post(self._get_switchboard().disconnect, addr)
+        return self._is_connected(addr) and self._give(self._get_switchboard().disconnect, addr)
 
     def client_disconnected(self, addr: int) -> bool:
         """Tell the matchmaking and the client's games that it is gone.
@@ -311,13 +308,9 @@ class ConnMan:
         switchboard = self._get_switchboard()
         return _is_there(f"client {addr}", check_client_id(addr), switchboard.clients, switchboard.departed_clients)
 
-    def _post(self, function: Any, *args: Any) -> bool:
-        count = self._sent.count = getattr(self._sent, "count", 0) + 1
+    def _give(self, function: Any, *args: Any) -> bool:
         try:
-            if count % SENDS_BETWEEN_WAITS:
-                self._service.post(function, *args)
-            else:
-                self._service.call(function, *args)
+            self._orders.give(function, *args)
         except ServiceEnded:
             return False
         return True

@@ -1,18 +1,22 @@
 """The functions that a program calls: what they do, give back and raise, and who is told."""
 
 import gc
+import json
 import math
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import gevent.socket
 import pytest
 
 import connman as module
 from connhandler import Limits
 from connman import ConnMan, Message, QueueLimits
+from tests.connhandler.certificates import make_certificate, presenting, trusting
 from tests.connman.conftest import Manage
-from tests.connman.support import Players, TableConnMan, Waiting, game_message, match_message
+from tests.connman.support import Client, Players, TableConnMan, Waiting, game_message, match_message
 
 C = {"type": "CONTROL", "subtype": "C"}
 
@@ -442,3 +446,21 @@ def test_the_functions_of_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.stop() is True
     module.start()
     assert module.stop() is True
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_tls(manage: Manage, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    connman = manage(ssl_context=presenting(certificate))
+    sock = gevent.socket.create_connection(("127.0.0.1", connman.port))
+    client = Client(trusting(certificate).wrap_socket(sock, server_hostname="localhost"))
+    assert json.loads(connman.recv_all(client.sock))["subtype"] == "loginRequest"
+    client.send({"user": "ann", "pass": "pw"}, {"Queue": 1})
+    assert json.loads(connman.recv_all(client.sock))["id"] == 1
+    assert match_message(connman)[1]["subtype"] == "C"
+    assert match_message(connman) == (1, {"Queue": 1})
+    connman.send_message(1, {"text": "x" * 100_000})
+    assert client.receive() == {"text": "x" * 100_000}
+    client.close()
