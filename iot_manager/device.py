@@ -20,7 +20,8 @@ from connhandler import BackgroundService, Busy, Limits, PeerDisconnected, Servi
 from iot_manager.devicetask import DeviceTask
 from iot_manager.identity import Identity
 from iot_manager.keys import Key
-from iot_manager.managerhandler import PORT, Dialect, ManagerHandler, ManagerPeer, Request
+from iot_manager.manager import PORT
+from iot_manager.managerhandler import Dialect, ManagerHandler, ManagerPeer, Request
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ The two dialects are those of `iot_manager.dialects`, seen from the device. A de
 """
 
 import ssl
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import gevent.socket
 import msgspec
@@ -30,8 +30,6 @@ from iot_manager.keys import AUTH
 from iot_manager.rawdialect import GOODBYE
 
 Dialect = Literal["raw", "framed"]
-
-PORT: Final = 8595
 
 REQUEST_BEGINNING = b'{"request"'
 """What looks like a request is looked at closely; all else is a command as it is."""
