@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test tools slow conformance lint format bench clean help
+.PHONY: run demo iot test tools slow conformance lint format bench clean help
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -14,6 +14,9 @@ run: $(VENV)/installed ## set up, then serve a whole stack until Ctrl-C
 
 demo: $(VENV)/installed ## set up, then let two scripted players play a match on free ports
 	@exec $(BIN)/python -m examples.stack demo
+
+iot: $(VENV)/installed-iot ## set up, then serve a page of simulated devices until Ctrl-C
+	@exec $(BIN)/python -m examples.iot_web
 
 test: lint tools ## set up, then lint and run every test
 	timeout -s KILL 1500 $(BIN)/python -m pytest -m "not slow"
@@ -40,6 +43,7 @@ bench: $(VENV)/installed-dev ## CPU time per message, beside what a user would p
 	$(BIN)/python -m benchmarks.echo
 	$(BIN)/python -m benchmarks.websocket
 	$(BIN)/python -m benchmarks.http
+	$(BIN)/python -m benchmarks.connman
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-autobahn run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -53,6 +57,10 @@ $(VENV)/bin/python:
 $(VENV)/installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "Installing what it needs into $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[login-server,launcher,game-server,turn-server]'
+	@touch $@
+
+$(VENV)/installed-iot: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[iot-web]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
