@@ -96,7 +96,7 @@ class Console:
 
     def _send(self, device: str, text: str) -> None:
         uuid = self._find(device)
-        if self._manager.send(uuid, text):
+        if self._manager.send(uuid, text) is not None:
             self._tell(f"sent to {uuid}")
         else:
             self._tell(f"{uuid} is away: nothing was sent; 'queue' keeps it until it is back")
@@ -108,7 +108,8 @@ class Console:
             queue_seconds = 0.0
         if not 0 < queue_seconds < float("inf"):
             raise CommandRefused(f"{seconds!r} is not a number of seconds")
-        self._manager.send(self._find(device), text, queue_seconds=queue_seconds)
+        if self._manager.send(self._find(device), text, queue_seconds=queue_seconds) is None:
+            raise CommandRefused("too much is queued for it already")
         self._tell("sent, or queued if it is away")
 
     def _ask(self, device: str, text: str) -> None:
@@ -123,12 +124,10 @@ class Console:
         self._tell(shown(msgspec.json.encode(reply).decode()))
 
     def _type(self, device_type: str, text: str) -> None:
-        self._manager.send_type_string(device_type, text)
-        self._tell(f"sent to every {device_type} that is here")
+        self._tell(f"sent to {self._manager.send_type_string(device_type, text):,} of type {device_type}")
 
     def _all(self, text: str) -> None:
-        self._manager.send_all_string(text)
-        self._tell("sent to every device that is here")
+        self._tell(f"sent to {self._manager.send_all_string(text):,}")
 
     def _find(self, beginning: str) -> str:
         """Return the uuid that begins so.

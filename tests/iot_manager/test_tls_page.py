@@ -59,7 +59,7 @@ def test_the_managers_and_the_devices_commands(folder: Path, position: int) -> N
 def test_who_does_not_speak_tls_gets_no_further_than_the_handshake(folder: Path) -> None:
     with run(COMMANDS[1], folder, "0") as manager:
         with socket.create_connection(("127.0.0.1", int(port_of(manager))), timeout=SECONDS) as device:
-            device.sendall(b"beat")
+            device.sendall(b"not the beginning of a handshake")
             manager.wait_for("handshake failed")
         assert manager.end() == 0, manager.said
 
