@@ -80,6 +80,7 @@ class Admission:
             return b""
         peer.first = b""
         peer.dialect = self._create_dialect(name)
+        peer.dialect.may_repeat_info = peer.probes > 1
         self.cancel(peer)
         return first
 
@@ -130,6 +131,7 @@ class Admission:
         if peer.stage is not Stage.ASKED or peer.first:
             return
         peer.send(PROBES[number].data)
+        peer.probes = number + 1
         if number + 1 < len(PROBES):
             seconds = PROBES[number + 1].after * self._limits.detection_seconds
             peer.timer = self._central.call_later(seconds, self._probe, peer, number + 1)

@@ -44,6 +44,7 @@ class DevicePeer(Peer):
         stage: how far it has come.
         dialect: None until it is known.
         first: what came before that.
+        probes: how often it was asked who it is, before that.
         device: who it is, once it is accepted.
         client: what event handlers are given.
         early: what came while its key was looked for, which stays in flight.
@@ -76,6 +77,7 @@ class DevicePeer(Peer):
     stage = Stage.ASKED
     dialect: Dialect | None = None
     first = b""
+    probes = 0
     at_work = False
     timer: "Timer | None" = None
     challenge: Any = None

@@ -57,7 +57,8 @@ class Dialect(ABC):
         error: what was wrong, once something was; nothing is taken after that.
         uuid: of the device, once it has said a valid one. The first thing that it says must be its info.
         expects_info: whether it was asked for its info, and has not answered.
-        expects_auth: the same for a proof of its key.
+        may_repeat_info: whether it was asked more often than it has answered.
+        expects_auth: whether it was asked for a proof of its key.
         expects_reply: whether it was sent a request that it has not answered.
         beats_expected: how many beats were asked for and have not come.
     """
@@ -68,6 +69,7 @@ class Dialect(ABC):
         self.error = ""
         self.uuid = b""
         self.expects_info = True
+        self.may_repeat_info = False
         self.expects_auth = False
         self.expects_reply = False
         self.beats_expected = 0
@@ -138,6 +140,8 @@ class FramedDialect(Dialect):
         if self.expects_info and (not self.uuid or DELIMITER in message):
             self.expects_info = False
             return Part(Kind.INFO, message)
+        if self.may_repeat_info and message.startswith(self.uuid + DELIMITER):
+            return Part(Kind.INFO, message)
         if self.expects_auth and message.startswith(AUTH):
             return Part(Kind.AUTH, message[len(AUTH) :])
         if self.expects_reply and message.startswith(b"{", skip_space(message)):
@@ -178,6 +182,7 @@ PROBES: Final = (
     Probe(1, b"\x00\x01" + GETINFO),
     Probe(1, b"\x00\xfc" + b" " * FILLER_BYTES + b"\x00\x01" + GETINFO),
     Probe(2, GETINFO),
+    Probe(4, GETINFO),
 )
 """Ask in such a way that a device of either dialect understands it, though it has said nothing that would tell which.
 
@@ -185,5 +190,6 @@ A raw device answers the first probe, which is all that it ever sees then. To a 
 If it throws away what is not whole (as the original's client does), it answers the second. If it waits for the other
 half, the second makes a length of 256 of it; the third brings what is missing of these 256 bytes, which mean nothing,
 and then the question. One of the first kind that has not answered the second sees a message of 252 blanks before the
-same question. To a raw device that was too slow to see the first probe alone, the last one repeats it.
+same question. To a raw device that was too slow to see the first probe alone, the last two repeat it. Whoever
+understands more than one of them answers each: `Dialect.may_repeat_info`.
 """

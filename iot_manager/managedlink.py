@@ -1,4 +1,5 @@
 """From a `Client` to its device, through the central task: what any thread asks for, goes there as a message."""
+
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any

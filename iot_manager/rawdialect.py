@@ -71,11 +71,11 @@ class RawDialect(Dialect):
         if data.replace(BEAT, b"") == b"":  # Late ones, and such that nobody asked for.
             yield Part(Kind.BEAT)
             return b""
-        if self.expects_info:
+        if self.expects_info or self.may_repeat_info:
             info = self.uuid + DELIMITER
             if data.startswith(info):
                 return (yield from self._take_info(data))
-            if info.startswith(data):
+            if self.expects_info and info.startswith(data):
                 return self._hold(data, info[len(data) :])
         if self.expects_auth and data.startswith(AUTH[: len(data)]):
             return (yield from self._take_auth(data))
@@ -129,24 +129,22 @@ class RawDialect(Dialect):
         return data[end:] if end is not None else b""
 
     def _take_message(self, data: bytes) -> Taken:
-        """What was asked for may come after it."""
-        if self.expects_info and (place := data.find(self.uuid + DELIMITER)) > 0:
-            yield Part(Kind.MESSAGE, data[:place])
-            return data[place:]
+        """What was asked for may stand after it, or begin at its end."""
+        info = self.uuid + DELIMITER
+        for expected, beginning in ((self.expects_info, info), (self.expects_reply, REPLY)):
+            if expected and (place := data.find(beginning)) > 0:
+                yield Part(Kind.MESSAGE, data[:place])
+                return data[place:]
         if self.expects_info and DELIMITER in data:
             self.expects_info = False
             yield Part(Kind.INFO, data)
             return b""
-        if self.expects_reply and (place := data.find(REPLY)) > 0:
-            yield Part(Kind.MESSAGE, data[:place])
-            return data[place:]
-        if self.beats_expected:
-            if data.endswith(BEAT):
-                yield Part(Kind.MESSAGE, data[: -len(BEAT)])
-                return BEAT
-            for size in range(len(BEAT) - 1, 0, -1):
-                if data.endswith(BEAT[:size]):
-                    return self._hold(data, BEAT[size:])
+        if self.beats_expected and data.endswith(BEAT):
+            yield Part(Kind.MESSAGE, data[: -len(BEAT)])
+            return BEAT
+        for expected, whole in ((self.expects_info, info), (self.expects_reply, REPLY), (self.beats_expected, BEAT)):
+            if expected and (rest := rest_after_end(data, whole)):
+                return self._hold(data, rest)
         yield Part(Kind.MESSAGE, data)
         return b""
 
@@ -167,3 +165,11 @@ class RawDialect(Dialect):
         end = end if self._scanner.error is None else len(data)
         self._scanner = None
         return end
+
+
+def rest_after_end(data: bytes, whole: bytes) -> bytes:
+    """Return what is missing of `whole`, if `data` ends with the beginning of it."""
+    for size in range(min(len(whole) - 1, len(data)), 0, -1):
+        if data.endswith(whole[:size]):
+            return whole[size:]
+    return b""
