@@ -18,6 +18,8 @@ all TEXT                  tell every device
 help                      this
 quit                      end the manager, as Ctrl-D and Ctrl-C do"""
 
+ANSWER_SECONDS: Final = 15.0
+
 DATA_WIDTH: Final = 60
 """So much of a device's data is shown, in characters."""
 
@@ -117,8 +119,10 @@ class Console:
             payload = msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.MsgspecError:
             raise CommandRefused(f'{text!r} is not JSON such as {{"key": "value"}}') from None
+        uuid = self._find(device)
+        self._tell(f"asked; waiting for its answer, {ANSWER_SECONDS:g} s at most")
         try:
-            reply = self._manager.request(self._find(device), payload)
+            reply = self._manager.request(uuid, payload, ANSWER_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it is, the person who asked is to know
             raise CommandRefused(f"no answer: {error}") from None
         self._tell(shown(msgspec.json.encode(reply).decode()))

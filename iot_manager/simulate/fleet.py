@@ -6,6 +6,7 @@ The life of a run: the ramp-up, in which the devices connect one after the other
 have been connected once and in which some may fall silent or flap; the end, after the time that was asked for.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from iot_manager.devicetask import DeviceTask
 from iot_manager.managerhandler import Heart, ManagerHandler, ManagerPeer, Request
 from iot_manager.simulate.config import Configuration
 from iot_manager.simulate.figures import Figures
+
+logger = logging.getLogger(__name__)
 
 STEP_SECONDS: Final = 0.05
 """How often devices begin to connect, and messages go out."""
@@ -129,6 +132,7 @@ class SimulatedFleet(DeviceTask[SimulatedPeer]):
             return
         configuration = self.configuration
         self._steady_at = time.monotonic()
+        logger.info("%s: %d of %d have been connected", self.name, self.figures.ever_connected, len(self.devices))
         self.figures.ramp_seconds = self._steady_at - self._began_at
         chosen = self.random.sample(self.devices, configuration.silent + configuration.flap)
         flapping, silent = chosen[: configuration.flap], chosen[configuration.flap :]

@@ -84,3 +84,10 @@ def start_manager(*options: str) -> Program:
 
 def port_of(program: Program) -> str:
     return program.wait_for(r"listening on 127\.0\.0\.1:(\d+)")[1]
+
+
+def figure(said: str, name: str, pattern: str) -> str:
+    """What the simulator's summary says under this name: the first group of the pattern."""
+    found = re.search(rf"^{name}  +{pattern}", said, re.MULTILINE)
+    assert found, f"no {name!r} with {pattern!r} in:\n{said}"
+    return found[1]

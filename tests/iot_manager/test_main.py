@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
-from iot_manager.config import Configuration, load
+from iot_manager.config import load
 from iot_manager.console import HELP, Console, ago, clipped, shown
 from iot_manager.device import Device
 from iot_manager.files import KeysUnreadable, read_keys
-from iot_manager.simulate.config import Configuration as SimulateConfiguration
 from tests.iot_manager.programs import ROOT, SECONDS, Program, port_of, start_manager
 
 LAMP = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
@@ -145,9 +144,6 @@ def test_a_beginning_that_means_two_devices(console: ConsoleOf) -> None:
 def test_an_empty_line_says_nothing_and_help_says_every_command(console: ConsoleOf) -> None:
     assert console.run("  ") == ""
     assert console.run("help") == HELP
-    page = (ROOT / "docs" / "iot_programs.md").read_text(encoding="utf-8")
-    for word in re.findall(r"^(\w+)", HELP, re.MULTILINE):
-        assert f"`{word}" in page
 
 
 def test_text_for_a_terminal() -> None:
@@ -280,26 +276,3 @@ def test_settings_from_a_file_the_environment_and_flags(tmp_path: Path) -> None:
     file.write_text('types = ["valve"]\nport = 1\nheartbeat_rate = 5.0\n')
     found = load(["--config", str(file), "--heartbeat-rate", "7"], {"IOT_MANAGER_PORT": "2"})
     assert (found.types, found.port, found.heartbeat_rate) == (["valve"], 2, 7.0)
-
-
-@pytest.mark.parametrize(
-    ("heading", "settings"), [("## `iot-manager`", Configuration), ("## `iot-simulate`", SimulateConfiguration)]
-)
-def test_the_page_names_every_setting_with_its_default(heading: str, settings: Any) -> None:
-    page = (ROOT / "docs" / "iot_programs.md").read_text(encoding="utf-8")
-    section = page[page.index(heading) :].split("\n## ")[0]
-    table = section[section.index("| setting |") :].split("\n\n")[0]
-    rows = [row.split(" | ") for row in table.splitlines()[2:]]
-    named = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
-    more = {"allow_remote"} if settings is SimulateConfiguration else set()
-    assert set(named) | more == set(settings.__struct_fields__)
-    for name in named:
-        default = getattr(settings(), name)
-        text = (
-            ",".join(default)
-            if isinstance(default, list)
-            else f"{default:g}"
-            if isinstance(default, float)
-            else default
-        )
-        assert str(text) in named[name] or isinstance(default, bool) or default == 20000, name

@@ -1,7 +1,6 @@
 """Simulated devices against a real manager, each a process of its own."""
 
 import random
-import re
 import signal
 import sys
 from pathlib import Path
@@ -11,19 +10,13 @@ import pytest
 from iot_manager.simulate.__main__ import make_identities
 from iot_manager.simulate.config import Configuration, load
 from iot_manager.simulate.figures import Figures, Times
-from tests.iot_manager.programs import Program, port_of, start_manager
+from tests.iot_manager.programs import Program, figure, port_of, start_manager
 
 
 def simulate(port: str, count: int, *options: str) -> Program:
     return Program(
         [sys.executable, "-m", "iot_manager.simulate", str(count), "--port", port, "--no-progress", *options]
     )
-
-
-def figure(said: str, name: str, pattern: str) -> str:
-    found = re.search(rf"^{name}  +{pattern}", said, re.MULTILINE)
-    assert found, f"no {name!r} with {pattern!r} in:\n{said}"
-    return found[1]
 
 
 def test_two_hundred_devices_and_twenty_that_fall_silent() -> None:
