@@ -142,8 +142,8 @@ class RawDialect(Dialect):
         if self.beats_expected and data.endswith(BEAT):
             yield Part(Kind.MESSAGE, data[: -len(BEAT)])
             return BEAT
-        for expected, whole in ((self.expects_info, info), (self.expects_reply, REPLY), (self.beats_expected, BEAT)):
-            if expected and (rest := rest_after_end(data, whole)):
+        for wanted, whole in ((self.expects_info, info), (self.expects_reply, REPLY), (self.beats_expected, BEAT)):
+            if wanted and (rest := rest_after_end(data, whole)):
                 return self._hold(data, rest)
         yield Part(Kind.MESSAGE, data)
         return b""

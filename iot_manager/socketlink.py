@@ -7,7 +7,7 @@ import socket
 import time
 from collections import deque
 
-from iot_manager.data import Data, parse_info
+from iot_manager.data import DELIMITER, Data, parse_info
 from iot_manager.dialects import GETINFO, HEART, Kind
 from iot_manager.errors import ConnectionEnd, InvalidInfo
 from iot_manager.limits import Limits
@@ -57,9 +57,7 @@ class SocketLink:
         known = self._dialect
         self._dialect = RawDialect(Limits().info_bytes)
         self._dialect.uuid = known.uuid.strip(b"\0")
-        data = parse_info(self._ask(GETINFO, Kind.INFO, timeout))
-        self._dialect.uuid = data.uuid.encode()
-        return data
+        return parse_info(self._ask(GETINFO, Kind.INFO, timeout))
 
     def ask_for_beat(self, timeout: float | None) -> None:
         self._dialect.beats_expected += 1
@@ -88,6 +86,8 @@ class SocketLink:
             for part in self._dialect.receive_data(waiting):
                 if part.kind is kind and answer is None:
                     answer = part.data
+                    if kind is Kind.INFO:
+                        self._dialect.uuid = answer.partition(DELIMITER)[0]
                 elif part.kind is Kind.MESSAGE:
                     self._messages.append(part.data)
             if answer is not None:

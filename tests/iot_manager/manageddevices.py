@@ -31,6 +31,7 @@ class RawDevice:
 
     def __init__(self, port: int, context: Any = None) -> None:
         self.sock: Any = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
             self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
 

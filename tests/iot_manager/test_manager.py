@@ -216,16 +216,16 @@ def test_who_says_nothing_is_dropped_after_the_handshakes_time() -> None:
 
 
 def test_those_who_are_not_identified_are_bounded() -> None:
-    with managed(limits=Limits(max_not_identified=2, linger_seconds=0.2)) as manager:
-        with connected(manager, 1), connected(manager, 2):
-            until(lambda: len(manager.get_client_data()) == 2)  # identified: they do not count any more
-            silent = [RawDevice(manager.port) for _ in range(2)]
-            for device in silent:
-                device.expect(b"\x01")
-            third = RawDevice(manager.port)
-            assert third.receive() == b""
-            for device in [*silent, third]:
-                device.close()
+    limits = Limits(max_not_identified=2, linger_seconds=0.2)
+    with managed(limits=limits) as manager, connected(manager, 1), connected(manager, 2):
+        until(lambda: len(manager.get_client_data()) == 2)  # identified: they do not count any more
+        silent = [RawDevice(manager.port) for _ in range(2)]
+        for device in silent:
+            device.expect(b"\x01")
+        third = RawDevice(manager.port)
+        assert third.receive() == b""
+        for device in [*silent, third]:
+            device.close()
 
 
 def test_connections_of_one_address_are_bounded_where_that_is_wanted() -> None:
