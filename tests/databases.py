@@ -20,12 +20,19 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
 import psycopg
 import pymysql
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 START_SECONDS = 30.0
 USER = "connhandler"
@@ -240,8 +247,11 @@ class PostgreSQL(DatabaseServer):
 
 
 class MariaDB(DatabaseServer):
-    """Attributes:
-    socket_file: where it listens too.
+    """It speaks TLS with whoever wants to, as newer versions do by themselves.
+
+    Attributes:
+        socket_file: where it listens too.
+        certificate_file: its own, which no authority has signed.
     """
 
     scheme = "mysql+pymysql"
@@ -250,6 +260,10 @@ class MariaDB(DatabaseServer):
     @property
     def socket_file(self) -> Path:
         return self._folder / "socket"
+
+    @property
+    def certificate_file(self) -> Path:
+        return self._folder / "certificate.pem"
 
     def terminate_backends(self) -> int:
         rows = self.execute(
@@ -284,6 +298,7 @@ class MariaDB(DatabaseServer):
             "--skip-test-db",
             *self._storage(),
         )
+        make_certificate(self.certificate_file, self._folder / "key.pem")
         (self._folder / "init.sql").write_text(
             "".join(
                 f"CREATE USER IF NOT EXISTS {USER}@'{host}';\nGRANT ALL ON *.* TO {USER}@'{host}';\n"
@@ -301,6 +316,8 @@ class MariaDB(DatabaseServer):
             f"--port={self.port}",
             f"--socket={self.socket_file}",
             f"--pid-file={self._folder}/pid",
+            f"--ssl-cert={self.certificate_file}",
+            f"--ssl-key={self._folder}/key.pem",
             "--skip-name-resolve",
             "--max-connections=50",
             *self._storage(),
@@ -365,6 +382,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/database.sqlite"
     server: DatabaseServer = request.getfixturevalue(request.param)
     return server.new_database()
+
+
+def make_certificate(certificate_file: Path, key_file: Path) -> None:
+    """A certificate of 127.0.0.1 for an hour, and its key, readable by whoever a server runs as."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    begin = datetime.now(UTC) - timedelta(minutes=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def _find(program: str, where: str) -> str:

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from gevent.threadpool import ThreadPool
 from sqlalchemy import text
 
 from login_server.database import Database, DatabaseAway, DatabaseFailed
-from tests.databases import DatabaseServer, MariaDB
+from tests.databases import DatabaseServer, MariaDB, make_certificate
 
 LIMIT = 0.3
 
@@ -191,7 +192,7 @@ def test_no_more_connections_than_were_asked_for(database_url: str, open_databas
     ask(database)
 
 
-def test_a_check_of_sqlite_fails_when_nobody_can_write(tmp_path: Any, open_database: Callable[..., Database]) -> None:
+def test_a_check_of_sqlite_fails_when_nobody_can_write(tmp_path: Path, open_database: Callable[..., Database]) -> None:
     database = open_database(f"sqlite:///{tmp_path}/database.sqlite")
     database.check()
     other = sqlite3.connect(tmp_path / "database.sqlite", isolation_level=None)
@@ -223,3 +224,41 @@ def test_a_database_that_is_not_there(
 def test_mariadb_by_a_socket_in_the_file_system(mariadb: MariaDB, open_database: Callable[..., Database]) -> None:
     database = open_database(f"{mariadb.new_database()}?unix_socket={mariadb.socket_file}")
     assert "localhost" in ask(database, "SELECT user()")
+
+
+CIPHER = "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'ssl_cipher'"
+
+
+@pytest.mark.parametrize("options", ["", "?ssl_ca={certificate}"])
+def test_mariadb_by_tls(
+    mariadb: MariaDB, open_database: Callable[..., Database], threads: ThreadPool, options: str
+) -> None:
+    """Whenever the server can, or only then, by a URL that names its certificate; within the same limits."""
+    database = open_database(mariadb.new_database() + options.format(certificate=mariadb.certificate_file))
+    assert "TLS" in ask(database, CIPHER)
+    assert "TLS" in threads.spawn(ask, database, CIPHER).get()
+    long = "x" * 300_000  # More than one TLS record, both ways.
+    assert ask(database, f"SELECT '{long}'") == long
+    with at_most(1.0):
+        away(database, "SELECT sleep(5)")
+    mariadb.freeze()
+    with at_most(1.0):
+        away(database)
+    mariadb.thaw()
+    assert ask(database) == 1
+
+
+def test_mariadb_with_a_certificate_that_is_not_trusted(
+    mariadb: MariaDB, open_database: Callable[..., Database], tmp_path: Path
+) -> None:
+    make_certificate(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    database = open_database(f"{mariadb.new_database()}?ssl_ca={tmp_path}/certificate.pem")
+    assert "CERTIFICATE_VERIFY_FAILED" in str(away(database))
+
+
+def test_a_server_that_ends_the_connection_under_tls(mariadb: MariaDB, open_database: Callable[..., Database]) -> None:
+    database = open_database(mariadb.new_database())
+    with pytest.raises(DatabaseAway), database.transaction() as connection:
+        mariadb.terminate_backends()
+        connection.execute(text("SELECT 1"))
+    assert ask(database) == 1
