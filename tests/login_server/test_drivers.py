@@ -236,7 +236,7 @@ def test_mariadb_by_tls(
     """Whenever the server can, or only then, by a URL that names its certificate; within the same limits."""
     database = open_database(mariadb.new_database() + options.format(certificate=mariadb.certificate_file))
     assert "TLS" in ask(database, CIPHER)
-    assert "TLS" in threads.spawn(ask, database, CIPHER).get()
+    assert "TLS" in str(threads.spawn(ask, database, CIPHER).get())
     long = "x" * 300_000  # More than one TLS record, both ways.
     assert ask(database, f"SELECT '{long}'") == long
     with at_most(1.0):
