@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gevent.event import Event as HubEvent
 
+import connhandler
 from connhandler import CentralTask, PeerConnected, PeerDisconnected
 from connhandler.workers import Pool
 from iot_manager.admission import Admission
@@ -74,7 +75,7 @@ class DeviceServer(CentralTask):
         monotonic: Callable[[], float] = time.monotonic,
         **central: Any,
     ) -> None:
-        super().__init__("iot_manager", **central)
+        super().__init__("iot_manager", limits=connhandler.Limits(drain_seconds=limits.close_seconds), **central)
         self.shutdown_seconds = limits.close_seconds
         self.counters: Counter[str] = Counter()
         self.devices = DeviceRegister(limits.known_devices)

@@ -86,7 +86,7 @@ def test_many_threads_with_a_question_each_while_the_device_talks_on_its_own() -
     with managed(dialect="framed", max_workers=4) as manager, welcomed(manager, 0, True) as (heard, device):
         client = heard.clients[uuid()]
         told = 0
-        ended = threading.Event()
+        ended, has_answered = threading.Event(), threading.Semaphore(0)
 
         def live() -> None:
             nonlocal told
@@ -95,6 +95,7 @@ def test_many_threads_with_a_question_each_while_the_device_talks_on_its_own() -
             while answered < questions * threads:
                 question = device.receive()
                 device.send(b"answer to " + question)
+                has_answered.release()
                 answered += 1
                 for _ in range(chance.randrange(3)):
                     device.send(b"telemetry %d" % told)
@@ -107,6 +108,8 @@ def test_many_threads_with_a_question_each_while_the_device_talks_on_its_own() -
                 question = f"{thread}.{number}"
                 with client.connection_lock:
                     client.send(question)
+                    has_answered.acquire()
+                    gevent.sleep(0.001)  # The answer is here now, and nobody has asked for it yet.
                     passed = []
                     while (answer := client.recv_string()) is not None and answer.startswith("telemetry"):
                         passed.append(answer)
