@@ -4,6 +4,7 @@ An ordinary program, not monkey-patched: the manager has a hub of its own in a t
 waits for a person's commands or a signal.
 """
 
+import gc
 import signal
 import sys
 import threading
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     configuration = load(argv)
     set_up_logging(configuration.log_level)
     raise_file_limit()
+    gc.freeze()  # What there is now, stays: a look for garbage that goes through all of it holds up every device.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     try:

@@ -7,7 +7,7 @@ The two dialects are those of `iot_manager.dialects`, seen from the device. A de
 """
 
 import ssl
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import gevent.socket
 import msgspec
@@ -24,15 +24,21 @@ from connhandler import (
 from connhandler.connection import Address
 from connhandler.framing import Framing
 from connhandler.handler import Instances, MessageQueue
-from iot_manager.dialects import END, GETINFO, HEART, LENGTH_BYTES, MAX_FRAME_BYTES
+from iot_manager.dialects import END, FILLER_BYTES, GETINFO, HEART, LENGTH_BYTES, MAX_FRAME_BYTES, PROBES
 from iot_manager.identity import Identity
 from iot_manager.keys import AUTH
 from iot_manager.rawdialect import GOODBYE
 
 Dialect = Literal["raw", "framed"]
 
-REQUEST_BEGINNING = b'{"request"'
+REQUEST_BEGINNING: Final = b'{"request"'
 """What looks like a request is looked at closely; all else is a command as it is."""
+
+MANAGERS_PROBES: Final = sorted({probe.data for probe in PROBES}, key=len, reverse=True)
+"""What a manager may send before it knows the dialect, the longest first."""
+
+FILLER: Final = b" " * FILLER_BYTES
+"""A message that means nothing, which is part of one of them."""
 
 
 class GetInfo(Struct, dict=True):
@@ -67,12 +73,28 @@ class Request(Struct, dict=True):
 
 
 class RawFraming:
-    """The default dialect: what one `recv` brings is one message, but for questions of one byte at its ends."""
+    """The default dialect: what one `recv` brings is one message, but for questions of one byte at its ends.
+
+    A manager that has no answer yet asks in the other dialect too (`iot_manager.dialects.PROBES`). That is not for this
+    device, and comes before anything else.
+    """
 
     error: ProtocolError | None = None
     mid_message = False
 
+    def __init__(self) -> None:
+        self._may_be_probed = True
+
     def receive_data(self, data: bytes) -> list[bytes]:
+        asked = False
+        while self._may_be_probed and data:
+            probe = next((probe for probe in MANAGERS_PROBES if data.startswith(probe)), b"")
+            asked = asked or probe == GETINFO
+            self._may_be_probed = bool(probe)
+            data = data[len(probe) :]
+        return ([GETINFO] if asked else []) + self._split(data)
+
+    def _split(self, data: bytes) -> list[bytes]:
         rest = data.strip(GETINFO + HEART)
         front, back = data[: len(data) - len(data.lstrip(GETINFO + HEART))], b""
         if rest:
@@ -115,8 +137,9 @@ class SizedFraming:
             message_end = begin + int.from_bytes(data[position:begin])
             if message_end > end:
                 break
-            if begin < message_end:  # One without bytes says nothing.
-                messages.append(data[begin:message_end])
+            message = data[begin:message_end]
+            if message and message != FILLER:  # Neither says anything.
+                messages.append(message)
             position = message_end
         self._held = data[position:]
         return messages

@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.serve_forever()
     server.server_close()
     for device in house:
-        device.stop()
+        device.switch_off()
+    for device in house:
+        device.wait()
     manager.close()
     return 0
 

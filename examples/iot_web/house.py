@@ -39,8 +39,11 @@ class Simulated:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def switch_off(self) -> None:
+        """Have it end soon; `wait` waits for that."""
         self._ended.set()
+
+    def wait(self) -> None:
         self._thread.join()
 
     def _run(self) -> None:

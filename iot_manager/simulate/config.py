@@ -38,6 +38,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
     after: Annotated[
         float, Meta(ge=0, le=86_400, description="when they do, in seconds from when all were connected")
     ] = 30.0
+    silent_over: Annotated[
+        float, Meta(ge=0, le=86_400, description="they do so one after the other, over so many seconds; 0: all at once")
+    ] = 0.0
     flap: Annotated[
         int, Meta(ge=0, le=MAX_DEVICES, description="so many devices close their connection again and again")
     ] = 0
@@ -69,8 +72,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
         if self.tls_certificate and not self.tls_ca:
             raise ValueError("tls_certificate needs tls_ca, to check the manager's certificate with")
-        if self.silent and self.after >= self.seconds:
-            raise ValueError(f"after ({self.after:g} s) must be less than seconds ({self.seconds:g} s)")
+        if self.silent and self.after + self.silent_over >= self.seconds:
+            together = self.after + self.silent_over
+            raise ValueError(f"after and silent_over ({together:g} s) must be less than seconds ({self.seconds:g})")
 
 
 def is_loopback(host: str) -> bool:

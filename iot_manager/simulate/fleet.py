@@ -140,8 +140,10 @@ class SimulatedFleet(DeviceTask[SimulatedPeer]):
             device.flaps = True
             # Not all at once, and not always in the same order.
             self.call_later(self.random.uniform(0, configuration.flap_seconds), self._flap, device)
-        if silent:
-            self.call_later(configuration.after, self._fall_silent, silent)
+        for number, device in enumerate(silent):
+            self.call_later(
+                configuration.after + configuration.silent_over * number / len(silent), self._silence, device
+            )
         if configuration.rate:
             self.call_later(STEP_SECONDS, self._send_some, self._steady_at)
         self.call_later(configuration.seconds, self._ended)
@@ -158,13 +160,12 @@ class SimulatedFleet(DeviceTask[SimulatedPeer]):
         if not self._ending:
             self.call_later(STEP_SECONDS, self._send_some, now)
 
-    def _fall_silent(self, devices: Sequence[SimulatedDevice]) -> None:
-        now = time.monotonic()
-        for device in devices:
-            if device.peer is not None:
-                device.silent_since = now
-                device.stop_accepting()  # It does not come back.
-                self.figures.silent += 1
+    def _silence(self, device: SimulatedDevice) -> None:
+        """As if its power had been cut: nothing comes from it any more, and its connection stays open."""
+        if device.peer is not None:
+            device.silent_since = time.monotonic()
+            device.stop_accepting()  # It does not come back.
+            self.figures.silent += 1
 
     def _flap(self, device: SimulatedDevice) -> None:
         if self._ending:

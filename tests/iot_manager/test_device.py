@@ -17,6 +17,7 @@ from connhandler import Limits
 from connhandler.testing import FakeConnection, check_framing
 from iot_manager.device import MAX_COMMANDS, Device
 from iot_manager.devicetask import DeviceTask
+from iot_manager.dialects import PROBES
 from iot_manager.identity import Identity
 from iot_manager.managerhandler import (
     Challenge,
@@ -304,9 +305,25 @@ def test_the_framed_dialect_gives_back_whatever_was_framed(
     check_framing(SizedFraming, wire, whole, seed, cuts=3)
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+def test_a_device_that_is_slow_to_answer_is_not_irritated_by_questions_in_the_other_dialect(together: bool) -> None:
+    probes = [probe.data for probe in PROBES]
+    wire = [b"".join(probes)] if together else probes
+    raw, framed = RawFraming(), SizedFraming()
+    asked = [message for data in wire for message in raw.receive_data(data)]
+    assert set(asked) == {b"\x01"}
+    assert raw.receive_data(b"on") == [b"on"]
+    assert raw.receive_data(b"\x00\x01\x01!") == [b"\x00\x01\x01!"]
+    asked = [message for data in wire[: None if together else 3] for message in framed.receive_data(data)]
+    assert set(asked) == {b"\x01"}
+
+
 @given(st.binary(min_size=1))
 def test_the_raw_dialect_loses_no_byte_but_questions_at_the_ends(data: bytes) -> None:
-    messages = RawFraming().receive_data(data)
+    framing = RawFraming()
+    assert framing.receive_data(b"\x01") == [b"\x01"]
+    assert framing.receive_data(b"begun") == [b"begun"]
+    messages = framing.receive_data(data)
     assert messages
     questions = [message for message in messages if message in (b"\x01", b"\x02")]
     rest = [message for message in messages if message not in questions]

@@ -1,6 +1,7 @@
 """Simulated devices against a real manager, each a process of its own."""
 
 import random
+import re
 import signal
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_two_hundred_devices_and_twenty_that_fall_silent() -> None:
     rate, timeout = 1.0, 1.5
     with start_manager(f"--heartbeat-rate={rate}", f"--heartbeat-timeout={timeout}") as manager:
         port = port_of(manager)
-        options = ("--dialect=mixed", "--silent=20", "--after=1", "--seconds=5", "--rate=2", "--connect-rate=400")
+        options = ("--dialect=mixed", "--silent=20", "--after=0.5", "--silent-over=1", "--seconds=5.5", "--rate=2")
         with simulate(port, 200, *options) as devices:
             assert devices.wait() == 0, devices.said + manager.said
         said = devices.said
@@ -47,6 +48,7 @@ def test_devices_that_flap_from_many_addresses_lose_nobody_else() -> None:
         assert int(figure(devices.said, "flapped", "([0-9]+) times")) >= 5
         assert figure(devices.said, "dropped wrongly", "(.*)") == "none"
         assert manager.end() == 0, manager.said
+        assert set(re.findall(r"127\.1\.0\.\d+", manager.said)) == {f"127.1.0.{last}" for last in range(1, 8)}
 
 
 def test_a_manager_that_ends_is_a_problem() -> None:
@@ -102,7 +104,7 @@ def test_the_same_seed_gives_the_same_devices() -> None:
         (["5", "--host", "localhost.example.org"], "is not this machine"),
         (["5", "--silent", "6"], "--silent: there are only 5 devices"),
         (["5", "--silent", "3", "--flap", "3"], "together they are more than the 5 devices"),
-        (["5", "--silent", "1", "--after", "60"], "after (60 s) must be less than seconds (60 s)"),
+        (["5", "--silent", "1", "--after", "60"], "after and silent_over (60 s) must be less than seconds (60)"),
         (["5", "--tls-key", "k"], "tls_certificate and tls_key go together"),
         (["5", "--tls-key", "k", "--tls-certificate", "c"], "tls_certificate needs tls_ca"),
         (["5", "--keys-file", "/nowhere"], "there is no file /nowhere"),

@@ -21,8 +21,8 @@ SILENT = 1_000
 RATE, TIMEOUT = 60.0, 15.0
 """The manager's defaults."""
 
-SILENT_AFTER = 90.0
-SECONDS = SILENT_AFTER + RATE + TIMEOUT + 15.0
+SILENT_AFTER = 180.0
+SECONDS = SILENT_AFTER + RATE + RATE + TIMEOUT + 5.0
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -69,7 +69,13 @@ def test_ten_thousand_devices(manager: tuple[int, int]) -> None:
     pid, port = manager
     empty = resident_bytes(pid)
     command = pinned(1, "iot_manager.simulate", str(DEVICES), f"--port={port}", "--no-progress", "--dialect=mixed")
-    command += [f"--silent={SILENT}", f"--after={SILENT_AFTER}", f"--seconds={SECONDS}", "--log-level=info"]
+    command += [
+        f"--silent={SILENT}",
+        f"--after={SILENT_AFTER}",
+        f"--silent-over={RATE}",
+        f"--seconds={SECONDS}",
+        "--log-level=info",
+    ]
     with (
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as devices,
         gevent.Timeout(500),
