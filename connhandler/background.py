@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0
 """How long the end of a program that forgot `close` waits for an orderly end of its services."""
+HURRIED_EXIT_SECONDS = 10.0
+"""And then for one that is not."""
 
 
 class ServiceEnded(RuntimeError):
@@ -81,7 +83,7 @@ class BackgroundService:
         except BaseException:
             self._over.cancel()
             raise
-        atexit.register(self.close, EXIT_SECONDS)
+        atexit.register(self._end_at_exit)
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Have the central task call `function(*args)`, as a message; wait, and return what it returns.
@@ -132,7 +134,7 @@ class BackgroundService:
         Returns:
             whether it has ended.
         """
-        atexit.unregister(self.close)
+        atexit.unregister(self._end_at_exit)
         with self._lock:
             if not self._ended and self._service is not None:
                 self._hub.loop.run_callback_threadsafe(self._service.end, "closed")
@@ -141,6 +143,13 @@ class BackgroundService:
         with contextlib.suppress(TimeoutError):
             self._over.result(timeout)
         return self._over.done()
+
+    def _end_at_exit(self) -> None:
+        """The program has forgotten `close`. The thread must not run on while the interpreter is taken apart."""
+        if not self.close(EXIT_SECONDS) and self._service is not None:
+            self._hub.loop.run_callback_threadsafe(self._service.hurry, "the program ends")
+            with contextlib.suppress(TimeoutError):
+                self._over.result(HURRIED_EXIT_SECONDS)
 
     def _live_in_thread(self, listening: "Future[None]") -> None:
         self._thread_id = threading.get_ident()

@@ -121,6 +121,15 @@ class Service:
         self._ended_by = self._ended_by or why
         self._asked_to_end.set()
 
+    def hurry(self, why: str) -> None:
+        """Bring an end that has begun to its end at once: drop connections, wait for nothing else for long."""
+        logger.warning("%s: ending at once (%s)", self.central.name, why)
+        self._patience_seconds = HURRY_SECONDS
+        for handler in self.handlers:
+            handler.disconnect_all(politely=False)
+        if self._ending is not None:
+            tasks.spawn(f"{self.central.name}.hurry", self._hurry, self._ending)
+
     def _handler_failed(self, task: tasks.Task) -> None:
         self._failed = True
         self.end(f"{task.name} failed")
@@ -128,12 +137,7 @@ class Service:
     def _signalled(self, number: int) -> None:
         name = signal.Signals(number).name
         if self._asked_to_end.is_set():
-            logger.warning("%s: ending at once (%s again)", self.central.name, name)
-            self._patience_seconds = HURRY_SECONDS
-            for handler in self.handlers:
-                handler.disconnect_all(politely=False)
-            if self._ending is not None:
-                tasks.spawn(f"{self.central.name}.hurry", self._hurry, self._ending)
+            self.hurry(f"{name} again")
         self.end(name)
 
     def _run_step(self, name: str, function: Callable[[], None]) -> None:
