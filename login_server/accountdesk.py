@@ -8,6 +8,7 @@ from typing import Any
 from connhandler import CentralTask, Message, PeerDisconnected
 from login_server.accounts import Account, check_name, check_new_password
 from login_server.backoffice import BackOffice
+from login_server.databasecalls import DatabaseCalls
 from login_server.gameclienthandler import PlayerPeer
 from login_server.protocol import ChangePassword, LoggedIn, LogIn, PasswordChanged, Register, Registered
 from login_server.reception import Reception
@@ -37,6 +38,7 @@ class AccountDesk:
         reception: Reception,
         state: State,
         back_office: BackOffice,
+        database_calls: DatabaseCalls,
         news: ServerNews,
         logged_in: Callable[[PlayerPeer], None],
     ) -> None:
@@ -44,7 +46,7 @@ class AccountDesk:
         self._reception = reception
         self._state = state
         self._accounts = back_office.accounts
-        self._database_pool = back_office.database_pool
+        self._database_calls = database_calls
         self._passwords = back_office.passwords
         self._password_pool = back_office.password_pool
         self._news = news
@@ -58,7 +60,7 @@ class AccountDesk:
 
         def hashed(password_hash: str) -> None:
             account = message.name, password_hash, self._central.now
-            self._in_database(peer, message, self._accounts.add, *account, then=added)
+            self._in_database(peer, message, self._accounts.add, *account, then=added, writes=True)
 
         def added(account_id: int) -> None:
             logger.info("player %s registered, account %d (%s)", message.name, account_id, peer)
@@ -94,7 +96,7 @@ class AccountDesk:
 
         def hashed(account_id: int, password_hash: str) -> None:
             change = self._accounts.set_password_hash, account_id, password_hash
-            self._in_database(peer, message, *change, then=stored)
+            self._in_database(peer, message, *change, then=stored, writes=True)
 
         def stored(_: None) -> None:
             logger.info("player %s changed the password (%s)", peer.player, peer)
@@ -143,9 +145,15 @@ class AccountDesk:
         self._reception.perform(peer, message, self._password_pool, function, *args, then=then)
 
     def _in_database(
-        self, peer: PlayerPeer, message: Message, function: Callable[..., Any], *args: Any, then: Then
+        self,
+        peer: PlayerPeer,
+        message: Message,
+        function: Callable[..., Any],
+        *args: Any,
+        then: Then,
+        writes: bool = False,
     ) -> None:
-        self._reception.perform(peer, message, self._database_pool, function, *args, then=then)
+        self._reception.call_database(peer, message, self._database_calls, function, *args, then=then, writes=writes)
 
 
 def _check_idle(peer: PlayerPeer) -> None:

@@ -4,17 +4,19 @@ from msgspec import Struct
 
 from connhandler import WorkerPool
 from login_server.accounts import Accounts
+from login_server.database import Database
 from login_server.launcherkeys import LauncherKeys
 from login_server.passwords import Passwords
 from login_server.results import Results
 
 
 class BackOffice(Struct, frozen=True):
-    """The stores are used in `database_pool` only, the passwords in `password_pool` only."""
+    """The passwords are used in `password_pool` only, the stores in `database_pool`, by way of `DatabaseCalls`."""
 
     accounts: Accounts
     launcher_keys: LauncherKeys
     results: Results
+    database: Database
     database_pool: WorkerPool
     passwords: Passwords
     password_pool: WorkerPool

@@ -87,6 +87,7 @@ def serve(arguments: Sequence[str]) -> int:
         Accounts(database),
         LauncherKeys(database),
         results,
+        database,
         WorkerPool("database", threads=config.database_threads, max_queued=config.database_queue),
         Passwords(),
         WorkerPool(

@@ -5,6 +5,7 @@ import logging
 from connhandler import CentralTask, PeerDisconnected
 from connhandler.jsonmessage import Refused
 from login_server.backoffice import BackOffice
+from login_server.databasecalls import DatabaseCalls
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.matches import FactOfMatch, Match
 from login_server.matchnews import MatchNews
@@ -39,6 +40,7 @@ class LauncherDesk:
         reception: Reception,
         state: State,
         back_office: BackOffice,
+        database_calls: DatabaseCalls,
         issuer: TicketIssuer,
         news: ServerNews,
         match_news: MatchNews,
@@ -48,7 +50,7 @@ class LauncherDesk:
         self._state = state
         self._keys = back_office.launcher_keys
         self._results = back_office.results
-        self._database_pool = back_office.database_pool
+        self._database_calls = database_calls
         self._issuer = issuer
         self._news = news
         self._match_news = match_news
@@ -66,7 +68,7 @@ class LauncherDesk:
             peer.disconnect("wrong key")
 
         work = self._keys.check, message.name, message.key
-        self._reception.perform(peer, message, self._database_pool, *work, then=checked)
+        self._reception.call_database(peer, message, self._database_calls, *work, then=checked)
 
     def launcher_disconnected(self, peer: LauncherPeer, message: PeerDisconnected) -> None:
         if self._state.launchers.get(peer.launcher) is peer:
@@ -127,7 +129,7 @@ class LauncherDesk:
             peer.send(MatchRecorded(match_id=ended.match_id))
 
         work = self._results.record, ended, self._central.now
-        self._reception.perform(peer, message, self._database_pool, *work, then=recorded)
+        self._reception.call_database(peer, message, self._database_calls, *work, then=recorded, writes=True)
 
     def _admit(self, peer: LauncherPeer, name: str) -> None:
         old = self._state.launchers.get(name)

@@ -8,6 +8,7 @@ from connhandler.http import HttpRequest
 from connhandler.jsonmessage import Hello, Pong, ShuttingDown
 from login_server.accountdesk import AccountDesk
 from login_server.backoffice import BackOffice
+from login_server.databasecalls import DatabaseCalls
 from login_server.gameclienthandler import PlayerPeer
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.httphandler import VisitorPeer
@@ -70,10 +71,13 @@ class LoginServer(CentralTask):
         self._state = state = State(recorded)
         self._reception = reception = Reception(self, state.counters)
         match_news = MatchNews(self, state)
+        calls = DatabaseCalls(self, back_office.database_pool, back_office.database.check)
         self._match_desk = matches = MatchDesk(self, state, issuer, match_news)
         news = ServerNews(self, state, on_news=matches.start_waiting)
-        self._account_desk = accounts = AccountDesk(self, reception, state, back_office, news, matches.player_came)
-        launchers = LauncherDesk(self, reception, state, back_office, issuer, news, match_news)
+        self._account_desk = accounts = AccountDesk(
+            self, reception, state, back_office, calls, news, matches.player_came
+        )
+        launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, news, match_news)
         self._launcher_desk = launchers
         self.status_desk = StatusDesk(self, state, version)
         early, late = reception.before_login, reception.after_login

@@ -44,6 +44,7 @@ class LoginOffice:
             Accounts(self.database),
             LauncherKeys(self.database),
             Results(self.database),
+            self.database,
             WorkerPool("database", threads=2, max_queued=2000),
             Passwords(),
             WorkerPool("passwords", threads=2, max_queued=hashing_queue),

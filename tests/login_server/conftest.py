@@ -66,6 +66,7 @@ class House:
             self.accounts,
             self.launcher_keys,
             self.results,
+            self.database,
             self.database_pool,
             self.passwords,
             self.password_pool,

@@ -1,6 +1,8 @@
 """What both ports have in common: hello, log-in, pools that are full or fail, and a clear no."""
 
 import logging
+import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ from login_server.protocol import (
     LogIn,
     MapChanged,
     MatchEnded,
+    MatchRecorded,
     MatchResult,
     MatchStarted,
     MatchTimeChanged,
@@ -180,6 +183,50 @@ def test_a_database_that_fails_is_a_refusal_and_a_line_in_the_log(
     assert lines == ["the database failed: OperationalError: no such table: accounts"] * 2
     assert not visitor.disconnected
     house.refused("not_waiting", "cancel_match", house.tell(bob, CancelMatch()))
+
+
+def test_a_database_that_is_away_is_told_to_all_who_need_it_until_it_is_back(
+    house: "House", caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    bob, launcher = house.player("bob"), house.launcher("home", house.info())
+    bob.take()
+    visitor, program = house.visitor(), house.program()
+    ended = MatchEnded(match_id="m1", players=["bob"], result=RESULT, server_id="home/one")
+    other = sqlite3.connect(tmp_path / "login_server.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    caplog.clear()
+    words = house.refused("database_away", "register", house.tell(visitor, Register(name="alice", password=PASSWORD)))
+    assert words == "the database does not answer, try again in a moment"
+    for connection, message in (
+        (visitor, LogIn(name="bob", password=PASSWORD)),
+        (bob, ChangePassword(old_password=PASSWORD, new_password="another word")),
+        (program, LauncherLogIn(name="home", key=house.keys["home"])),
+        (launcher, ended),
+    ):
+        house.refused("database_away", message.__struct_config__.tag, house.tell(connection, message))
+        assert not connection.disconnected
+    house.refused("not_waiting", "cancel_match", house.tell(bob, CancelMatch()))
+    assert house.server.state()["counters"]["refused_database_away"] == 5
+
+    other.execute("ROLLBACK")
+    other.close()
+    house.pass_time(1.25)
+    run_work(house.server)
+    assert house.tell(launcher, ended) == [MatchRecorded(match_id="m1")]
+    assert house.tell(visitor, Register(name="alice", password=PASSWORD)) == [Registered(name="alice")]
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert lines == [
+        "the database is away: OperationalError: database is locked",
+        "the database is back after 1.2 s",
+    ]
+
+
+def test_who_has_gone_is_not_answered(house: "House") -> None:
+    visitor = house.visitor()
+    visitor.receives(house.server, LogIn(name="nobody", password=PASSWORD))
+    visitor.disconnects(house.server)
+    run_work(house.server)
+    assert visitor.take() == []
 
 
 def test_a_bug_in_a_pool_costs_the_peer_it_was_for(
