@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import Any
 
+import gevent
 import pytest
 
 from iot_manager import Client, ConnectionEnd, Limits, Manager
@@ -145,6 +146,32 @@ def test_a_framed_device_that_reads_exactly_is_understood() -> None:
         assert len(device.receive()) == 256
         assert device.receive() == b"\x01"
         device.send(info())
+        client = heard.client()
+        client.send("on")
+        assert device.receive() == b"on"
+        device.close()
+
+
+class ForgetfulDevice(RawDevice):
+    """Reads as the original's own client does: a length and a message, of both what is there at that moment."""
+
+    def receive(self) -> bytes:
+        self.sock.settimeout(0)
+        while True:
+            try:
+                length: bytes = self.sock.recv(2)
+                message: bytes = self.sock.recv(int.from_bytes(length))
+                return message
+            except BlockingIOError:
+                gevent.sleep(0.001)
+
+
+def test_a_framed_device_that_forgets_what_is_not_whole_is_understood() -> None:
+    with managed(limits=Limits(detection_seconds=0.1, linger_seconds=0.2)) as manager:
+        heard = Heard(manager)
+        device = ForgetfulDevice(manager.port)
+        assert device.receive() == b"\x01"
+        device.send(len(info()).to_bytes(2) + info())
         client = heard.client()
         client.send("on")
         assert device.receive() == b"on"
