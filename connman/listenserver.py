@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from connman.switchboard import Switchboard
 
 PORT: Final = 3001
-BACKLOG: Final = 128
+BACKLOG: Final = 4_096
+"""The original's 128 is too short for clients that all connect at the same instant: those that find no place are kept
+waiting by their own systems, for seconds or for good."""
 
 LIMITS: Final = Limits(
     first_message_seconds=0,
