@@ -146,10 +146,13 @@ class BackgroundService:
 
     def _end_at_exit(self) -> None:
         """The program has forgotten `close`. The thread must not run on while the interpreter is taken apart."""
-        if not self.close(EXIT_SECONDS) and self._service is not None:
-            self._hub.loop.run_callback_threadsafe(self._service.hurry, "the program ends")
-            with contextlib.suppress(TimeoutError):
-                self._over.result(HURRIED_EXIT_SECONDS)
+        if self.close(EXIT_SECONDS):
+            return
+        with self._lock:
+            if not self._ended and self._service is not None:
+                self._hub.loop.run_callback_threadsafe(self._service.hurry, "the program ends")
+        with contextlib.suppress(TimeoutError):
+            self._over.result(HURRIED_EXIT_SECONDS)
 
     def _live_in_thread(self, listening: "Future[None]") -> None:
         self._thread_id = threading.get_ident()

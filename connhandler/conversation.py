@@ -62,7 +62,7 @@ class Conversation:
     def hand_over(self, message: Any) -> None:
         """Add a message of the peer. Does nothing once the conversation has ended."""
         if not self._ended:
-            self.peer._in_flight += 1  # The queue has just counted it as taken.
+            self.peer.hold()
             self._messages.append(message)
             self._something_new.open()
 
