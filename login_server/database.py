@@ -123,10 +123,16 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that are not in use; a later call opens new ones."""
-        for _ in range(self._places.qsize()):
-            connection = self._places.get()
+        free = 0
+        while not self._places.empty():
+            try:
+                connection = self._places.get_nowait()
+            except Empty:  # Another thread was quicker.
+                break
+            free += 1
             if connection is not None:
                 connection.close()
+        for _ in range(free):
             self._places.put(None)
 
     def _take(self) -> Connection:

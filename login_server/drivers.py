@@ -129,11 +129,15 @@ def _postgresql_engine(url: URL, statement_seconds: float) -> Engine:
         connection = Connection.connect(*args, autocommit=True, **settings)
         # A little less than the client's limit, so that a slow statement does not cost the connection.
         milliseconds = int(statement_seconds * 900)
-        connection.execute(
-            f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}; "
-            f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'".encode()
-        )
-        connection.autocommit = False
+        try:
+            connection.execute(
+                f"SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}; "
+                f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'".encode()
+            )
+            connection.autocommit = False
+        except psycopg.Error:
+            connection.close()
+            raise
         return connection
 
     return _engine(url, connect)
@@ -200,18 +204,31 @@ def _mysql_connect(connection_class: Any, statement_seconds: float, *args: Any, 
         raise pymysql.OperationalError(2003, f"cannot connect to {address}: {error}") from error
     # A server that accepts and then says nothing is noticed by the same limits as in a statement.
     connection.connect(sock)
-    with connection.cursor() as cursor:
-        # Values that do not fit are errors, and what one transaction has written the next one sees, as everywhere else.
-        cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
-        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        whole_seconds = max(int(statement_seconds), 1)
-        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {whole_seconds}, lock_wait_timeout = {whole_seconds}")
-        if "MariaDB" in connection.get_server_info():
-            cursor.execute(f"SET SESSION max_statement_time = {statement_seconds * 0.9}")
-            cursor.execute(f"SET SESSION idle_transaction_timeout = {IDLE_IN_TRANSACTION_SECONDS}")
-        else:
-            cursor.execute(f"SET SESSION max_execution_time = {int(statement_seconds * 900)}")
+    try:
+        _set_up_mysql(connection, statement_seconds)
+    except pymysql.Error:
+        connection.close()
+        raise
     return connection
+
+
+def _set_up_mysql(connection: Any, statement_seconds: float) -> None:
+    """Values that do not fit are errors, and what others have committed is seen, as in the other databases."""
+    lock_seconds = max(int(statement_seconds), 1)
+    settings = {
+        "sql_mode": "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+        "innodb_lock_wait_timeout": lock_seconds,
+        "lock_wait_timeout": lock_seconds,
+    }
+    if "MariaDB" in connection.get_server_info():
+        # A little less than the client's limit, so that a slow statement does not cost the connection.
+        settings["max_statement_time"] = statement_seconds * 0.9
+        settings["idle_transaction_timeout"] = IDLE_IN_TRANSACTION_SECONDS
+    else:
+        settings["max_execution_time"] = int(statement_seconds * 900)
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute("SET SESSION " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
 
 
 def _connect(address: str | tuple[str, int], seconds: float) -> socket.socket:
