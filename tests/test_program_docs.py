@@ -22,6 +22,7 @@ from connhandler.configuration import load_configuration
 from connhandler.errors import DisconnectReason
 from connhandler.jsonmessage import Hello, JsonServerMessageWriter, Welcome
 from connhandler.testing import JsonClient
+from connman.config import Config as ConnManConfig
 from game_server import protocol as game_protocol
 from game_server.config import VARIABLES, Configuration
 from game_server.model import FourInARow
@@ -102,8 +103,13 @@ PROGRAMS = [
 TURN_SERVER = Program("turn_server", TurnServerConfiguration, "TURN_SERVER_", {}, [])
 """It speaks no messages of the kind that the others do; `tests/turn_server/test_page.py` checks what it speaks."""
 
+CONNMAN = Program("connman", ConnManConfig, "CONNMAN_", {}, [])
+"""Its messages are flat dicts; `tests/connman/test_page.py` checks them."""
+
 each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-each_with_options = pytest.mark.parametrize("program", [*PROGRAMS, TURN_SERVER], ids=lambda program: program.name)
+each_with_options = pytest.mark.parametrize(
+    "program", [*PROGRAMS, TURN_SERVER, CONNMAN], ids=lambda program: program.name
+)
 
 
 # --- reading a page ---------------------------------------------------------------------------------
