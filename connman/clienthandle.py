@@ -66,7 +66,7 @@ class ClientHandle(Peer):
     def leave(self, message: PeerDisconnected) -> None:
         """The connection has ended."""
         if self.client_id is not None:
-            logger.info("%s (%s) is gone: %s (%s)", self.client_id, self.user, message.reason.value, self)
+            logger.info("%s (%s) is gone: %s (%s)", self.client_id, self.user, message.reason.value, self.name)
             self._switchboard.client_left(self)
 
     def _authenticate(self, packet: Packet) -> None:
@@ -95,13 +95,13 @@ class ClientHandle(Peer):
             return
         self.client_id, self.user = client_id, answer.name
         self.logged_in = True
-        logger.info("%s (%s) logged in (%s)", client_id, answer.name, self)
+        logger.info("%s (%s) logged in (%s)", client_id, answer.name, self.name)
         early, self._early = self._early, []
         for message in early:
             self._store(client_id, message)
 
     def _deny(self, refusal: Any) -> None:
-        logger.info("login denied: %s (%s)", refusal.code, self)
+        logger.info("login denied: %s (%s)", refusal.code, self.name)
         self.send(protocol.login_deny(refusal.code, refusal.message))
         self.disconnect(f"login denied: {refusal.code}")
 

@@ -13,6 +13,14 @@ from connman import ConnectionClosed, ProtocolError, recv_all
 QUEUE: Final = "Nim"
 HELP: Final = "Take matches with the heap's number and how many, such as '3 2'. 'q' gives up, 'h' shows this again."
 
+REASONS: Final = {
+    "last_match": "took the last match",
+    "gave_up": "gave up",
+    "too_slow": "took too long",
+    "left": "left",
+}
+"""What somebody did to end the game."""
+
 Packet = dict[str, Any]
 
 
@@ -120,11 +128,12 @@ class NimClient:
 
     def _ended(self, packet: Packet) -> None:
         self._game_id = None
-        if packet["winner"] == self._client_id:
-            self._say(f"\nYou have won: {self._opponent} {packet['reason']}. Your rank is {packet['rank']} now.")
-        else:
-            reason = packet["reason"].replace("was ", "were ").replace("has ", "have ")
-            self._say(f"\nYou have lost: you {reason}. Your rank is {packet['rank']} now.")
+        won = packet["winner"] == self._client_id
+        # Who takes the last match wins; whoever does one of the other things loses.
+        active = won == (packet["reason"] == "last_match")
+        who = "you" if active else self._opponent
+        result = "won" if won else "lost"
+        self._say(f"\nYou have {result}: {who} {REASONS[packet['reason']]}. Your rank is {packet['rank']} now.")
         self._asks_for_another = True
         self._say("Another game? [Y/n]")
 

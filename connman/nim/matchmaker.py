@@ -76,7 +76,7 @@ class Matchmaker:
             connman.end_game(game_id, players)
             if result is not None:
                 winner, reason = result
-                logger.info("game %d: %d has won, the other one %s", game_id, winner, reason)
+                logger.info("game %d: %d has won (%s)", game_id, winner, reason)
                 ranks = self._change_ranks(winner, next(player for player in players if player != winner))
                 self._over(game_id, players)
                 table.tell_result(winner, reason, ranks)

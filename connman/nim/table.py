@@ -24,7 +24,7 @@ class Table:
         """Play until somebody has won.
 
         Returns:
-            who, and what became of the other one; None when ConnMan has ended before that.
+            who, and why: `last_match`, `left`, `gave_up` or `too_slow`; None when ConnMan has ended before that.
         """
         names = connman.clients()
         for player in self.players:
@@ -36,12 +36,12 @@ class Table:
             message = connman.get_game_message(self.game_id, blocking=True, timeout=max(seconds, 0))
             if message is None:
                 timed_out = time.monotonic() >= deadline
-                return (self._nim.opponent(self._nim.turn), "took too long") if timed_out else None
+                return (self._nim.opponent(self._nim.turn), "too_slow") if timed_out else None
             player, packet = message
             if packet.get("subtype") == "DC":
-                return self._nim.opponent(player), "has left"
+                return self._nim.opponent(player), "left"
             if packet.get("resign") is True:
-                return self._nim.opponent(player), "gave up"
+                return self._nim.opponent(player), "gave_up"
             try:
                 self._nim.take(player, packet.get("heap"), packet.get("count"))
             except IllegalMove as error:
@@ -49,7 +49,7 @@ class Table:
                 continue
             self._tell_all("MOVED", player_id=player, heap=packet["heap"], count=packet["count"], **self._position())
             deadline = time.monotonic() + self._turn_seconds
-        return self._nim.winner, "was left no match"
+        return self._nim.winner, "last_match"
 
     def tell_result(self, winner: int, reason: str, ranks: dict[int, int]) -> None:
         for player in self.players:

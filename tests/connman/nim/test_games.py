@@ -102,7 +102,7 @@ def test_a_whole_game(serve: Serve) -> None:
             "game_id": game_id,
             "event": "ENDED",
             "winner": 1,
-            "reason": "was left no match",
+            "reason": "last_match",
             "rank": rank,
         }
     move(ann, game_id, 1, 1)
@@ -115,7 +115,7 @@ def test_to_give_up(serve: Serve) -> None:
     ann, bob, game_id = begin(serve())
     ann.send({"game_id": game_id, "resign": True})
     ended = bob.receive()
-    assert (ended["event"], ended["winner"], ended["reason"], ended["rank"]) == ("ENDED", 2, "gave up", 24)
+    assert (ended["event"], ended["winner"], ended["reason"], ended["rank"]) == ("ENDED", 2, "gave_up", 24)
     assert ann.receive()["rank"] == 1176
     assert {name: user.rank for name, user in connman.running().users.items() if user.rank} == {"ann": 1176, "bob": 24}  # type: ignore[attr-defined]
 
@@ -124,14 +124,14 @@ def test_to_leave(serve: Serve) -> None:
     ann, bob, _ = begin(serve())
     ann.close()
     ended = bob.receive()
-    assert (ended["winner"], ended["reason"]) == (2, "has left")
+    assert (ended["winner"], ended["reason"]) == (2, "left")
 
 
 def test_to_think_for_too_long(serve: Serve) -> None:
     ann, bob, _ = begin(serve(turn_seconds=0.05))
     for client in (ann, bob):
         ended = client.receive()
-        assert (ended["winner"], ended["reason"]) == (2, "took too long")
+        assert (ended["winner"], ended["reason"]) == (2, "too_slow")
 
 
 def test_the_end_of_the_server_in_the_middle_of_a_game(serve: Serve) -> None:
@@ -212,8 +212,8 @@ def test_two_people_at_their_terminals(serve: Serve, capsys: pytest.CaptureFixtu
     ann.type("2 ")
     ann.type("4\n")
     see(
-        "You have won: bob was left no match. Your rank is 1200 now.",
-        "You have lost: you were left no match. Your rank is 0 now.",
+        "You have won: you took the last match. Your rank is 1200 now.",
+        "You have lost: ann took the last match. Your rank is 0 now.",
         "Another game? [Y/n]",
     )
     ann.type("\n")
