@@ -572,6 +572,7 @@ def sorted_like(keys: dict[str, Any], rows: list[list[str]]) -> list[str]:
 SEEDS = {
     "seed_001": [*(f"S1-{number}" for number in range(1, 27)), "S1-x"],
     "seed_002": [*(f"S2-{number}" for number in range(1, 24)), "S2-x"],
+    "seed_003": [*(f"S3-{number}" for number in range(1, 66)), "S3-x"],
     "seed_004": [*(f"S4-{number}" for number in range(1, 44)), *(f"S4-x{number}" for number in range(1, 5))],
 }
 
