@@ -175,7 +175,8 @@ class Database:
             return False
 
     def _give_back(self, connection: Connection) -> None:
-        is_usable = not (connection.closed or connection.invalidated or connection.in_transaction())
+        # After a commit that failed there is still a transaction, and nothing can begin.
+        is_usable = not (connection.closed or connection.invalidated or connection.get_transaction())
         if not is_usable:
             connection.close()
         self._places.put(connection if is_usable else None)

@@ -38,7 +38,7 @@ _AWAY_SQLSTATES = {
     "57P02",  # crash_shutdown
     "57P03",  # cannot_connect_now
 }
-_AWAY_SQLITE = {5, 6, 10, 14, 15}  # BUSY, LOCKED, IOERR, CANTOPEN, PROTOCOL
+_AWAY_SQLITE = {5, 6, 14, 15}  # BUSY, LOCKED, CANTOPEN, PROTOCOL
 _AWAY_MYSQL = {
     1040,  # ER_CON_COUNT_ERROR
     1053,  # ER_SERVER_SHUTDOWN

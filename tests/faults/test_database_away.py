@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
+import psutil
 import pytest
 from msgspec import Struct, structs
 
@@ -237,6 +238,31 @@ def test_a_sqlite_file_that_another_process_keeps_to_itself(tmp_path: Path, make
     house = make_house(f"sqlite:///{file}")
     locks: list[FileLock] = []
     check(house, "sqlite locked", lambda: locks.append(FileLock(file)), lambda: locks[0].release())
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="limits of a running process are set on Linux only")
+def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
+    """Who needs to write is refused; all others, who log in among them, notice nothing."""
+    url = f"sqlite:///{tmp_path}/database.sqlite"
+    make_accounts(url, [ALICE, BOB])
+    program = LoginProgram(tmp_path, url)
+    with program.enter(ALICE) as alice:
+        process = psutil.Process(program.process.pid)
+        _, most = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (1, most))
+        with program.connect() as carol, program.enter(BOB):
+            for _ in range(2):
+                carol.send(login.Register(name="carol", password=PASSWORD))
+                refused = carol.receive()
+                assert (refused.code, refused.message) == ("database_failed", "the database failed, try again later")
+            process.rlimit(psutil.RLIMIT_FSIZE, (most, most))
+            carol.send(login.Register(name="carol", password=PASSWORD))
+            assert carol.receive() == login.Registered(name="carol")
+        alice.send(login.CancelMatch())
+        assert alice.expect(Refused).code == "not_waiting"
+    assert program.end() == 0
+    assert len(program.said("the database failed: OperationalError: ")) == 2
+    assert not program.said("away")
 
 
 def check(house: House, name: str, go: Callable[[], object], come: Callable[[], object]) -> None:

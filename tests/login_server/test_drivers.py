@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from gevent.threadpool import ThreadPool
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from login_server.database import Database, DatabaseAway, DatabaseFailed
 from tests.databases import DatabaseServer, MariaDB, make_certificate
@@ -146,6 +147,17 @@ def test_a_server_that_freezes_before_a_commit_leaves_it_unknown(
         connection.execute(text("INSERT INTO words VALUES ('one')"))
         server.freeze()
     assert caught.value.outcome_unknown
+
+
+def test_a_commit_that_fails_leaves_nothing_behind(
+    postgresql: DatabaseServer, open_database: Callable[..., Database]
+) -> None:
+    database = open_database(postgresql.new_database())
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE words (word varchar(4) UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        connection.execute(text("INSERT INTO words VALUES ('one'), ('one')"))
+    assert ask(database, "SELECT count(*) FROM words") == 0
 
 
 def test_a_server_that_was_stopped_is_used_again_when_it_is_back(
