@@ -194,14 +194,18 @@ def make_house(tmp_path: Path) -> Iterator[Callable[[str], House]]:
         house.close()
 
 
+LOCKS = {
+    "writing": "base = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10); base.execute('BEGIN EXCLUSIVE')",
+    # All the locks of the write-ahead log (https://sqlite.org/walformat.html, 2.3.1), those of readers among them.
+    "everything": "log = open(sys.argv[1] + '-shm', 'r+b'); fcntl.lockf(log, fcntl.LOCK_EX, 8, 120)",
+}
+
+
 class FileLock:
     """Another process that keeps a SQLite file to itself."""
 
-    def __init__(self, file: Path) -> None:
-        program = (
-            "import sqlite3, sys; base = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10); "
-            "base.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); sys.stdin.read()"
-        )
+    def __init__(self, file: Path, lock: str) -> None:
+        program = f"import fcntl, sqlite3, sys; {LOCKS[lock]}; print('locked', flush=True); sys.stdin.read()"
         self._process = subprocess.Popen(
             [sys.executable, "-c", program, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -232,12 +236,15 @@ def test_a_server_that_is_away(
 
 
 @pytest.mark.timeout(120)
-def test_a_sqlite_file_that_another_process_keeps_to_itself(tmp_path: Path, make_house: Callable[[str], House]) -> None:
-    """Reading goes on, so logins do too, until somebody needs to write: then all are told."""
+@pytest.mark.parametrize("lock", ["writing", pytest.param("everything", marks=pytest.mark.slow)])
+def test_a_sqlite_file_that_another_process_keeps_to_itself(
+    tmp_path: Path, make_house: Callable[[str], House], lock: str
+) -> None:
+    """Where others can still read, logins go on until somebody needs to write: then all are told."""
     file = tmp_path / "database.sqlite"
     house = make_house(f"sqlite:///{file}")
     locks: list[FileLock] = []
-    check(house, "sqlite locked", lambda: locks.append(FileLock(file)), lambda: locks[0].release())
+    check(house, f"sqlite locked for {lock}", lambda: locks.append(FileLock(file, lock)), lambda: locks[0].release())
 
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="limits of a running process are set on Linux only")
