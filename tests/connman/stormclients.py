@@ -43,7 +43,7 @@ class StormClient:
             self._received = b""
             self.sock.sendall(json.dumps({"user": self._user, "pass": PASSWORD}).encode())
         elif self._received.endswith(b"}"):
-            packet = json.loads(self._received)
+            packet, _ = json.JSONDecoder().raw_decode(self._received.decode())  # The program may have gone on at once.
             self.answer, self.answered_at = packet.get("code") or packet["subtype"], now
 
     def is_open(self) -> bool:

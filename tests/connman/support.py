@@ -69,7 +69,10 @@ class TableOffice:
         self._users[name].rank = rank
 
     def call(self, function: Callable[..., Any], *args: Any, then: Callable[[Any, Any], None]) -> None:
-        self._central.post(then, function(*args), None)
+        try:
+            self._central.post(then, function(*args), None)
+        except Exception as error:  # noqa: BLE001 - as the real one
+            self._central.post(then, None, error)
 
     def close(self) -> None:
         pass

@@ -13,7 +13,7 @@ import pytest
 
 import connman as module
 from connhandler import Limits
-from connman import ConnMan, Message, QueueLimits
+from connman import ConnMan, Message, QueueLimits, manager
 from tests.connhandler.certificates import make_certificate, presenting, trusting
 from tests.connman.conftest import Manage
 from tests.connman.support import Client, Players, TableConnMan, Waiting, game_message, match_message
@@ -464,3 +464,29 @@ def test_tls(manage: Manage, tmp_path: Path) -> None:
     connman.send_message(1, {"text": "x" * 100_000})
     assert client.receive() == {"text": "x" * 100_000}
     client.close()
+
+
+# --- what may happen in between ---------------------------------------------------------------------------------------
+
+
+class Moving:
+    """Says at each look what it is told."""
+
+    def __init__(self, *answers: bool) -> None:
+        self._answers = list(answers)
+
+    def __contains__(self, key: object) -> bool:
+        return self._answers.pop(0)
+
+
+def test_who_comes_back_between_two_looks_is_there() -> None:
+    assert manager._is_there("client 1", 1, Moving(False, True), Moving(False)) is True
+    with pytest.raises(KeyError):
+        manager._is_there("client 1", 1, Moving(False, False), Moving(False))
+
+
+def test_a_rank_that_cannot_be_written_down(connman: TableConnMan, players: Players) -> None:
+    players.log_in("bob")
+    del connman.users["bob"]
+    with pytest.raises(KeyError, match="bob"):
+        connman.set_rank(2, 5)

@@ -120,6 +120,16 @@ def test_to_give_up(serve: Serve) -> None:
     assert {name: user.rank for name, user in connman.running().users.items() if user.rank} == {"ann": 1176, "bob": 24}  # type: ignore[attr-defined]
 
 
+def test_a_rank_that_cannot_be_written_down_costs_nobody_the_game(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, bob, game_id = begin(serve())
+    del connman.running().users["bob"]  # type: ignore[attr-defined]
+    ann.send({"game_id": game_id, "resign": True})
+    assert (ann.receive()["rank"], bob.receive()["rank"]) == (1176, 24)
+    assert "the rank of 2 was not written down" in caplog.text
+
+
 def test_to_leave(serve: Serve) -> None:
     ann, bob, _ = begin(serve())
     ann.close()
