@@ -99,6 +99,7 @@ class Admission:
             return
         assert peer.dialect is not None
         peer.dialect.uuid = data.uuid.encode()
+        peer.info_size = len(info)
         if self._device_keys is None:
             self._look_at_key(peer, data, None)
         elif callable(self._device_keys):

@@ -46,6 +46,7 @@ class DevicePeer(Peer):
         first: what came before that.
         probes: how often it was asked who it is, before that.
         device: who it is, once it is accepted.
+        info_size: how many bytes it said about itself.
         client: what event handlers are given.
         early: what came while its key was looked for, which stays in flight.
         early_held: how many times.
@@ -78,6 +79,7 @@ class DevicePeer(Peer):
     dialect: Dialect | None = None
     first = b""
     probes = 0
+    info_size = 0
     at_work = False
     timer: "Timer | None" = None
     challenge: Any = None

@@ -17,7 +17,7 @@ DIGEST_DIGITS: Final = 64
 Key = bytes | str
 """A text stands for its UTF-8 bytes."""
 DeviceKeys = Mapping[str, Key] | Callable[[str], Key | None]
-"""By UUID; a function returns None for a device without a key. It may wait: it runs where event handlers do."""
+"""By UUID; a function returns None for a device without a key. It may wait: it runs in workers of its own."""
 
 
 def sign(key: Key, nonce: str, uuid: str) -> str:

@@ -1,8 +1,13 @@
 """Everything that devices, and a program that does not look after them, can make grow has its bound here."""
 
+from typing import Final
+
 from msgspec import Struct, structs
 
 import connhandler
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+"""To a device, in the raw dialect."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -40,6 +45,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     known_devices: int = 50_000
     """Remembered, with those that are away; whoever has been away for longest is forgotten first."""
+    known_bytes: int = 64 * 1024 * 1024
+    """What those that are away have said about themselves, likewise."""
     queued_per_device: int = 100
     """Commands for a device that is away."""
     queued_bytes_per_device: int = 64 * 1024
@@ -79,7 +86,7 @@ class Limits(Struct, frozen=True, kw_only=True):
             message_seconds=0,
             idle_seconds=0,
             heartbeat_seconds=0,
-            max_message_bytes=min(self.outgoing_hard_bytes, 1024 * 1024),
+            max_message_bytes=min(self.outgoing_hard_bytes, MAX_MESSAGE_BYTES),
             outgoing_soft_bytes=self.outgoing_soft_bytes,
             outgoing_soft_seconds=self.outgoing_soft_seconds,
             outgoing_hard_bytes=self.outgoing_hard_bytes,

@@ -41,6 +41,9 @@ class ManagedLink:
             self._service.call(self._server.exchanges.divert, self._peer)
         except ServiceEnded:
             pass  # Nothing comes any more.
+        except BaseException:  # an interrupt, a killed task: the central task diverts all the same
+            self.stop_diverting()
+            raise
 
     def stop_diverting(self) -> None:
         try:

@@ -201,8 +201,7 @@ class Manager:
         Raises:
             TypeError: the message is neither bytes nor a str.
         """
-        sent: int = self._ask(0, self._server.send_where, to_bytes(data), device_type)
-        return sent
+        return self._send_where(to_bytes(data), device_type)
 
     def send_all(self, data: bytes | str) -> int:
         """Send a message to all connected devices; return to how many.
@@ -210,8 +209,7 @@ class Manager:
         Raises:
             TypeError: the message is neither bytes nor a str.
         """
-        sent: int = self._ask(0, self._server.send_where, to_bytes(data))
-        return sent
+        return self._send_where(to_bytes(data), None)
 
     # The seed document has a second `send` for texts, which its example calls `send_string`. They are the same here.
     send_string = send
@@ -279,11 +277,13 @@ class Manager:
 
     def _make(self) -> Service:
         """In the thread, or the hub, that will run it."""
-        pool = self._make_pool("iot_manager.handlers", self._max_workers, self._limits.calls_for_keys)
+        pool = self._make_pool("iot_manager.handlers", self._max_workers, self._max_workers)
+        keys_pool = self._make_pool("iot_manager.keys", min(self._max_workers, 4), self._limits.calls_for_keys)
         self._server = server = DeviceServer(
             self._valid_types,
             self._handlers,
             pool,
+            keys_pool,
             self._max_workers,
             self._make_client,
             self.logger,
@@ -305,7 +305,7 @@ class Manager:
         )
         self._handler.listen()
         self._port = self._handler.port
-        return Service(server, [self._handler], [pool], owns_process=False)
+        return Service(server, [self._handler], [pool, keys_pool], owns_process=False)
 
     def _make_pool(self, name: str, workers: int, max_queued: int) -> Pool:
         if self._service.own_thread:
@@ -316,6 +316,15 @@ class Manager:
         client = Client(ManagedLink(self._service, self._server, peer), peer.address)
         client.data = data
         return client
+
+    def _send_where(self, data: bytes, device_type: str | None) -> int:
+        try:
+            answer = self._service.promise()
+            self._service.post(self._server.send_where, data, device_type, answer)
+            sent: int = answer.result()
+        except ServiceEnded:
+            return 0
+        return sent
 
     def _ask(self, otherwise: Any, function: Callable[..., Any], *args: Any) -> Any:
         """Have the central task do something; `otherwise` is the answer when there is none any more."""

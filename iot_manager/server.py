@@ -30,6 +30,9 @@ from iot_manager.register import DeviceRegister
 from iot_manager.speech import Speech
 from iot_manager.waiters import Incoming
 
+SENT_AT_ONCE: Final = 100
+"""Then the central task does what else there is."""
+
 HOLD_SECONDS: Final = 0.5
 """How long the raw dialect holds what may be the beginning of something that is expected."""
 
@@ -40,7 +43,8 @@ class DeviceServer(CentralTask):
     Args:
         valid_types: what a device may be.
         handlers: the program's event handlers.
-        pool: where they run; a function for keys does, too.
+        pool: where they run.
+        keys_pool: where a function for keys runs.
         workers: how many handlers run at a time.
         make_client: makes what they are given.
         logger: of the manager.
@@ -62,6 +66,7 @@ class DeviceServer(CentralTask):
         valid_types: tuple[str, ...],
         handlers: EventHandlers,
         pool: Pool,
+        keys_pool: Pool,
         workers: int,
         make_client: Callable[[DevicePeer, Data], Client],
         logger: logging.Logger,
@@ -78,7 +83,7 @@ class DeviceServer(CentralTask):
         super().__init__("iot_manager", limits=connhandler.Limits(drain_seconds=limits.close_seconds), **central)
         self.shutdown_seconds = limits.close_seconds
         self.counters: Counter[str] = Counter()
-        self.devices = DeviceRegister(limits.known_devices)
+        self.devices = DeviceRegister(limits.known_devices, limits.known_bytes)
         self.commands = CommandQueue(limits)
         self.heartbeats = Heartbeats(self, self, monotonic, heartbeat_rate, heartbeat_timeout)
         self._logger = logger
@@ -97,7 +102,7 @@ class DeviceServer(CentralTask):
             limits=limits,
             device_keys=device_keys,
             keys_required=keys_required,
-            pool=pool,
+            pool=keys_pool,
         )
         self.dispatch = {
             (DevicePeer, PeerConnected): lambda peer, message: self._admission.ask(peer),
@@ -108,7 +113,6 @@ class DeviceServer(CentralTask):
             Kind.INFO: self._info,
             Kind.AUTH: self._auth,
             Kind.BEAT: self._beat,
-            Kind.GOODBYE: lambda peer, data: self.end(peer, "it said so"),
         }
 
     # --- asked by the program, as messages --------------------------------------------------------------------------
@@ -142,16 +146,23 @@ class DeviceServer(CentralTask):
             return None
         return len(data)
 
-    def send_where(self, data: bytes, device_type: str | None = None) -> int:
-        """Send a message to all devices, or to all of one type; return to how many."""
-        sent = 0
-        for peer in self.devices.peers():
-            if device_type is None or peer.device.data.type == device_type:
-                try:
-                    sent += self.send_to(peer, data) is not None
-                except ValueError as error:
-                    self._logger.warning("nothing was sent to %s: %s", peer.device.data.uuid, error)
-        return sent
+    def send_where(self, data: bytes, device_type: str | None, answer: "Future[int]") -> None:
+        """Send a message to all devices, or to all of one type; answer to how many."""
+        peers = [peer for peer in self.devices.peers() if device_type in (None, peer.device.data.type)]
+        self._send_to_each(peers, 0, data, 0, answer)
+
+    def _send_to_each(self, peers: list[DevicePeer], begin: int, data: bytes, sent: int, answer: "Future[int]") -> None:
+        """Send to some, then let others have their turn."""
+        end = begin + SENT_AT_ONCE
+        for peer in peers[begin:end]:
+            try:
+                sent += self.send_to(peer, data) is not None
+            except ValueError as error:
+                self._logger.warning("nothing was sent to %s: %s", peer.device.data.uuid, error)
+        if end < len(peers):
+            self.post(self._send_to_each, peers, end, data, sent, answer)
+        else:
+            answer.set_result(sent)
 
     def request(self, uuid: str, payload: Any, answer: "Future[Any]") -> tuple[DevicePeer, str]:
         """Send a request to a device; return what `Exchanges.stop_waiting` needs.
@@ -209,7 +220,7 @@ class DeviceServer(CentralTask):
         self.counters["accepted"] += 1
         peer.stage = Stage.ACCEPTED
         peer.logged_in = True
-        peer.device = self.devices.arrive(data, peer, self.now)
+        peer.device = self.devices.arrive(data, peer, self.now, peer.info_size)
         peer.client = self._make_client(peer, data)
         self.heartbeats.watch(peer)
         self._logger.info("%s (%s) connected from %s", data.uuid, data.type, peer.address)
@@ -297,6 +308,11 @@ class DeviceServer(CentralTask):
                 return
             elif part.kind in self._meanings:
                 self._meanings[part.kind](peer, part.data)
+            elif part.kind is Kind.GOODBYE:
+                if last is not None:
+                    self._message(peer, Incoming(last, held=False))
+                self.end(peer, "it said goodbye")
+                return
             elif peer.stage is not Stage.ACCEPTED:
                 self.reject(peer, "it says something else before it has proven who it is")
             elif part.kind is not Kind.OBJECT or not self._reply(peer, part.data):

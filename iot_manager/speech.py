@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from connhandler import CentralTask
 from iot_manager.devicehandler import DevicePeer
-from iot_manager.limits import Limits
+from iot_manager.limits import MAX_MESSAGE_BYTES, Limits
 
 
 class Speech:
@@ -24,6 +24,7 @@ class Speech:
         self._central = central
         self._gap = limits.raw_gap_seconds
         self._most_bytes = limits.outgoing_hard_bytes
+        self._longest = min(limits.outgoing_hard_bytes, MAX_MESSAGE_BYTES)
         self._clock = clock
 
     def say(self, peer: DevicePeer, data: bytes, apart: bool = False) -> bool:
@@ -39,6 +40,8 @@ class Speech:
         """
         dialect = peer.dialect
         assert dialect is not None
+        if len(data) > self._longest:
+            raise ValueError(f"a message of {len(data)} bytes, where {self._longest} are the most")
         framed = dialect.frame(data)
         if dialect.name == "framed" or not self._gap:
             peer.send(framed)

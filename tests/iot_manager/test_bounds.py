@@ -70,15 +70,27 @@ def test_the_guard_forgets_what_is_over() -> None:
 
 
 def test_who_was_away_for_longest_is_forgotten_first() -> None:
-    register = DeviceRegister(3)
-    devices = [register.arrive(Data(str(number), "light", {}), DevicePeer(), 100.0 + number) for number in range(3)]
+    register = DeviceRegister(3, 1000)
+    devices = [register.arrive(Data(str(number), "light", {}), DevicePeer(), 100.0 + number, 9) for number in range(3)]
     register.leave(devices[1])
     register.leave(devices[0])
-    register.arrive(Data("3", "light", {}), DevicePeer(), 104.0)
+    register.arrive(Data("3", "light", {}), DevicePeer(), 104.0, 9)
     assert [device.data.uuid for device in register] == ["2", "3", "0"]
     assert register.peer("0") is None and register.peer("2") is not None
-    again = register.arrive(Data("0", "lock", {}), DevicePeer(), 105.0)
+    again = register.arrive(Data("0", "lock", {}), DevicePeer(), 105.0, 9)
     assert again is devices[0] and again.data.type == "lock"
+
+
+def test_those_who_are_away_have_a_bound_in_bytes() -> None:
+    register = DeviceRegister(100, 1000)
+    devices = [register.arrive(Data(str(number), "light", {}), DevicePeer(), 100.0, 400) for number in range(5)]
+    assert len(register) == 5
+    for device in devices[:3]:
+        register.leave(device)
+    assert [device.data.uuid for device in register] == ["3", "4", "1", "2"]
+    register.arrive(Data("1", "light", {}), DevicePeer(), 101.0, 900)
+    register.leave(devices[3])
+    assert [device.data.uuid for device in register] == ["4", "1", "2", "3"]
 
 
 def test_limits_are_checked() -> None:

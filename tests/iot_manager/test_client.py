@@ -7,6 +7,7 @@ import threading
 import gevent
 import pytest
 
+from connhandler.tasks import spawn
 from iot_manager import Client, ConnectionEnd, InvalidInfo, Limits
 from tests.iot_manager.manageddevices import (
     TIMEOUT,
@@ -176,6 +177,19 @@ def test_a_message_for_a_killed_recv_is_not_lost() -> None:
                 client.recv(None)
             device.send(b"x")
             assert client.recv(TIMEOUT) == b"x"
+
+
+def test_a_killed_acquire_leaves_nothing_diverted() -> None:
+    with managed() as manager, welcomed(manager) as (heard, device):
+        client = heard.clients[uuid()]
+        acquiring = spawn("acquiring", client.connection_lock.acquire)
+        gevent.sleep(0)
+        assert not acquiring.ready()  # it waits for the central task, which will do as it was told
+        acquiring.kill()
+        device.send(b"x")
+        assert heard.message() == b"x"
+        with client.connection_lock:
+            pass
 
 
 def test_who_holds_the_lock_without_receiving_slows_that_device_only() -> None:

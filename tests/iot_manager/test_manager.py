@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from iot_manager import Client, ConnectionEnd, Limits, Manager
+from iot_manager.server import SENT_AT_ONCE
 from tests.iot_manager.manageddevices import (
     FramedDevice,
     Heard,
@@ -132,7 +133,8 @@ def test_the_framed_conversation_byte_for_byte(dialect: str) -> None:
         assert [heard.message(), heard.message()] == [b"hello", b"two"]
         assert client.send("on") == 2
         device.expect(b"\x00\x02on")
-        device.send(b"\x00\x01\x03")
+        device.send(b"\x00\x04last\x00\x01\x03")
+        assert heard.message() == b"last"
         assert heard.next() == ("disconnect", uuid())
         assert device.expect_end() == b"\x00\x01\x03"
         device.close()
@@ -281,6 +283,19 @@ def test_sending_to_one_to_a_type_and_to_all() -> None:
         with pytest.raises(TypeError, match="int"):
             manager.send(uuid(1), 7)  # type: ignore[arg-type]
         lock.close()
+
+
+def test_sending_to_more_than_are_sent_to_at_once() -> None:
+    with managed(dialect="raw", backlogged_connections=200) as manager:
+        devices = [RawDevice(manager.port) for _ in range(SENT_AT_ONCE + 20)]
+        for number, device in enumerate(devices):
+            device.identify(number, "light" if number % 2 else "lock")
+        until(lambda: len(manager.get_client_data()) == len(devices))
+        assert manager.send_all(b"all") == len(devices)
+        assert manager.send_type("lock", b"locks") == len(devices) // 2
+        for number, device in enumerate(devices):
+            device.expect(b"all" if number % 2 else b"alllocks")
+            device.close()
 
 
 def test_sending_to_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
