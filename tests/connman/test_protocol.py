@@ -1,0 +1,71 @@
+"""Packets as bytes: whatever arrives is a value or a ValueError, and what is sent arrives as it was."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connman import protocol
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+
+
+@given(st.dictionaries(st.text(), values))
+def test_what_is_sent_arrives(packet: dict[str, Any]) -> None:
+    data = protocol.encode(packet)
+    assert json.loads(data) == packet
+    assert protocol.decode(data) == packet
+    assert protocol.decode(json.dumps(packet).encode()) == packet
+
+
+@given(st.binary() | st.text('{}[]":,\\ue0123456789.-+aflrstn', max_size=30).map(str.encode))
+def test_whatever_arrives_is_a_value_or_a_value_error(data: bytes) -> None:
+    try:
+        expected = json.loads(data)
+    except ValueError:
+        expected = None
+    try:
+        value = protocol.decode(data)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert value == expected or isinstance(expected, float)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a":"\xff"}', b'{"a":NaN}', b'{"a":1e999}', b'{"a":' + b"9" * 5000 + b"}", b'{"a":"\\ud800"}']
+)
+def test_what_is_no_json(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        protocol.decode(data)
+
+
+@pytest.mark.parametrize("packet", [{"a": object()}, {(1, 2): 3}, [], None, "text"])
+def test_what_json_has_no_form_for(packet: Any) -> None:
+    with pytest.raises(TypeError):
+        protocol.encode(packet)
+
+
+def test_text_that_is_no_unicode_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        protocol.encode({"a": "\ud800"})
+
+
+@pytest.mark.parametrize("value", [0, -1, 7, 2**70, 1571234567.25, "", "final"])
+def test_game_ids(value: Any) -> None:
+    assert protocol.is_game_id(value)
+
+
+@pytest.mark.parametrize("value", [None, True, False, math.nan, [], {}, b"7", (7,)])
+def test_what_is_no_game_id(value: Any) -> None:
+    assert not protocol.is_game_id(value)
+
+
+@given(st.text())
+def test_no_packet_of_connmans_own_has_a_brace_inside(text: str) -> None:
+    data = protocol.encode(protocol.error("protocol_error", text, 1, 7))
+    assert (data.count(b"{"), data.count(b"}")) == (1, 1)
