@@ -198,6 +198,19 @@ def test_when_it_is_away_calls_are_refused_at_once_and_probes_go_on_until_one_su
     assert world.pool.waiting == []
 
 
+def test_many_calls_without_an_answer_are_one_line_and_one_probe(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        world.call(number)
+    world.pool.begin()
+    world.pool.begin()
+    world.pass_time(DEADLINE_SECONDS)
+    assert [number for number, _, error in world.take() if isinstance(error, DatabaseAway)] == [0, 1, 2]
+    assert caplog.messages == ["the database is away: no answer within 1.5 s"]
+    assert len(world.pool.waiting) == 2, "the call that was given up, and the probe"
+
+
 def test_a_probe_that_hangs_is_the_only_one(world: World) -> None:
     world.call(1)
     world.pool.begin()
