@@ -62,6 +62,15 @@ def serve(arguments: Sequence[str]) -> int:
     set_up_logging(config.log_level)
     from connman.users import OPENING_ERRORS  # Not above: it needs the extra, and `play` does not.
 
+    asked_to_end = threading.Event()
+
+    def end(number: int, frame: Any) -> None:
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, signal.SIG_DFL)  # A second one ends it at once.
+        asked_to_end.set()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, end)
     try:
         connman.start(
             address=config.address,
@@ -74,18 +83,18 @@ def serve(arguments: Sequence[str]) -> int:
         )
     except OPENING_ERRORS as error:
         raise CommandFailed(str(getattr(error, "strerror", None) or error)) from error
-    stopping = threading.Thread(target=connman.stop, args=(STOP_SECONDS,), name="stopping")
 
-    def end(number: int, frame: Any) -> None:
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sign, signal.SIG_DFL)  # A second one ends it at once.
-        stopping.start()
+    def stop() -> None:
+        asked_to_end.wait()
+        connman.stop(STOP_SECONDS)
 
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, end)
+    stopping = threading.Thread(target=stop, name="stopping", daemon=True)
+    stopping.start()
     Matchmaker(config.turn_seconds).run()
+    was_asked = asked_to_end.is_set()
+    asked_to_end.set()
     stopping.join()
-    return 0
+    return 0 if was_asked else 1
 
 
 def play(arguments: Sequence[str]) -> int:
