@@ -8,7 +8,7 @@ import psycopg
 import pymysql
 import pytest
 
-from tests.databases import DatabaseServer
+from tests.databases import DatabaseServer, PostgreSQL, ServerMissing, running
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -52,3 +52,17 @@ def test_terminated_backends_are_counted(server: DatabaseServer) -> None:
     with pytest.raises((psycopg.OperationalError, pymysql.OperationalError)):
         connection.cursor().execute("SELECT 1")
     connection.close()
+
+
+class NotHere(PostgreSQL):
+    def _find_programs(self) -> tuple[str, str]:
+        raise ServerMissing("initdb is not here")
+
+
+def test_without_the_programs_tests_are_skipped_and_in_ci_they_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="initdb is not here"):
+        running(NotHere)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(ServerMissing):
+        running(NotHere)
