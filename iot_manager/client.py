@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from iot_manager.data import Data
-from iot_manager.errors import ConnectionEnd
+from iot_manager.errors import ConnectionEnd, InvalidInfo
 
 TIMEOUT: Final = 15
 
@@ -119,6 +119,10 @@ class Client:
     """
 
     __slots__ = ("_link", "address", "connection", "connection_lock", "data")
+
+    # The seed document lists the two among the class's own.
+    ConnectionEnd = ConnectionEnd
+    InvalidInfo = InvalidInfo
 
     def __init__(self, connection: Any, address: Any) -> None:
         self.connection = connection

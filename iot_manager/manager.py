@@ -143,7 +143,8 @@ class Manager:
 
     @heartbeat_rate.setter
     def heartbeat_rate(self, seconds: float) -> None:
-        self._heartbeat_rate = self._server.heartbeats.rate = check_seconds("heartbeat_rate", seconds)
+        self._heartbeat_rate = check_seconds("heartbeat_rate", seconds)
+        self._ask(None, setattr, self._server.heartbeats, "rate", seconds)
 
     # --- events -----------------------------------------------------------------------------------------------------
 

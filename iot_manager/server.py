@@ -251,7 +251,10 @@ class DeviceServer(CentralTask):
         self.exchanges.ask_for_beat(peer)
 
     def _disconnected(self, peer: DevicePeer, message: PeerDisconnected) -> None:
-        self._leave(peer, f"{message.reason.value}{f' ({message.detail})' if message.detail else ''}")
+        why = f"{message.reason.value}{f' ({message.detail})' if message.detail else ''}"
+        if peer.stage not in (Stage.ACCEPTED, Stage.GONE):
+            self._logger.info("a device from %s has gone without being accepted: %s", peer.address, why)
+        self._leave(peer, why)
 
     def _leave(self, peer: DevicePeer, why: str) -> None:
         stage, peer.stage = peer.stage, Stage.GONE

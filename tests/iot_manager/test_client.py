@@ -279,6 +279,7 @@ def test_end() -> None:
         client.end()
         assert device.expect_end() == b"lastend\n"
         assert heard.next() == ("disconnect", uuid())
+        assert (Client.ConnectionEnd, Client.InvalidInfo) == (ConnectionEnd, InvalidInfo)
         with pytest.raises(ConnectionEnd):
             client.end(raise_exception=True)
         assert heard.nothing()
