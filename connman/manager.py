@@ -5,11 +5,12 @@ Nothing here touches the state of the central task but by messages; what a calle
 
 import logging
 import ssl
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from connhandler import BackgroundService, Limits, Service, ServiceEnded
 from connman import protocol
+from connman.arguments import check_client_id, check_clients, check_game_id, is_there
 from connman.listenserver import LIMITS, PORT, EndOfPacket, ListenServer
 from connman.mailbox import Mailbox
 from connman.orders import Orders
@@ -33,7 +34,7 @@ class ConnMan:
         ssl_context: for TLS.
         limits: the bounds of every connection.
         queues: how much may wait to be read by the program.
-        account_options: keyword arguments of `login_server.accounts.AccountOffice`.
+        account_options: more keyword arguments, those of `login_server.accounts.AccountOffice`.
 
     Attributes:
         ended: whether it was stopped, or broke.
@@ -184,7 +185,7 @@ class ConnMan:
             TypeError: an argument is of the wrong type.
             ValueError: there is such a game already.
         """
-        client_ids = _check_clients(clientlist, clientList)
+        client_ids = check_clients(clientlist, clientList)
         self._service.call(self._get_switchboard().start_game, check_game_id(game_id), client_ids)
 
     def end_game(
@@ -200,7 +201,7 @@ class ConnMan:
             KeyError: there is no such game, or one of the clients is not in it.
             TypeError: an argument is of the wrong type.
         """
-        client_ids = _check_clients(clientlist, clientList)
+        client_ids = check_clients(clientlist, clientList)
         switchboard = self._get_switchboard()
         try:
             self._service.call(switchboard.end_game, check_game_id(game_id), client_ids)
@@ -302,11 +303,11 @@ class ConnMan:
 
     def _goes_on(self, game_id: GameId) -> bool:
         switchboard = self._get_switchboard()
-        return _is_there(f"game {game_id!r}", game_id, switchboard.games, switchboard.ended_games)
+        return is_there(f"game {game_id!r}", game_id, switchboard.games, switchboard.ended_games)
 
     def _is_connected(self, addr: int) -> bool:
         switchboard = self._get_switchboard()
-        return _is_there(f"client {addr}", check_client_id(addr), switchboard.clients, switchboard.departed_clients)
+        return is_there(f"client {addr}", check_client_id(addr), switchboard.clients, switchboard.departed_clients)
 
     def _give(self, function: Any, *args: Any) -> bool:
         try:
@@ -314,54 +315,6 @@ class ConnMan:
         except ServiceEnded:
             return False
         return True
-
-
-def _is_there(name: str, key: Any, present: Container[Any], departed: Container[Any]) -> bool:
-    """Return whether it is present, while the central task may be at changing just that: it adds before it removes.
-
-    Raises:
-        KeyError: it is neither present nor departed.
-    """
-    if key in present:
-        return True
-    if key in departed:
-        return False
-    if key in present:  # It has come back between the two looks.
-        return True
-    raise KeyError(f"there is no {name}")
-
-
-def check_game_id(game_id: Any) -> GameId:
-    """Raises:
-    TypeError: it is none.
-    """
-    if not protocol.is_game_id(game_id):
-        raise TypeError(f"a game_id is an integer (or another number, or a text), not {game_id!r}")
-    known: GameId = game_id
-    return known
-
-
-def check_client_id(addr: Any) -> int:
-    """Raises:
-    TypeError: it is none.
-    """
-    if not isinstance(addr, int) or isinstance(addr, bool):
-        raise TypeError(f"a client's id is an integer, not {addr!r}")
-    return addr
-
-
-def _check_clients(*given: Iterable[int] | None) -> list[int]:
-    """Return the ids, given under one of two names.
-
-    Raises:
-        TypeError: under none or both, or they are no ids.
-    """
-    lists = [client_ids for client_ids in given if client_ids is not None]
-    if len(lists) != 1:
-        raise TypeError("expected the ids of the game's clients, once")
-    if isinstance(lists[0], str | bytes) or not isinstance(lists[0], Iterable):
-        raise TypeError(f"expected the ids of the game's clients, not {lists[0]!r}")
-    return [check_client_id(addr) for addr in lists[0]]
 
 
 def _take(mailbox: Mailbox, blocking: bool, timeout: float | None) -> Message | None:

@@ -13,7 +13,8 @@ import pytest
 
 import connman as module
 from connhandler import Limits
-from connman import ConnMan, Message, QueueLimits, manager
+from connman import ConnMan, Message, QueueLimits
+from connman.arguments import is_there
 from tests.connhandler.certificates import make_certificate, presenting, trusting
 from tests.connman.conftest import Manage
 from tests.connman.support import Client, Players, TableConnMan, Waiting, game_message, match_message
@@ -480,9 +481,9 @@ class Moving:
 
 
 def test_who_comes_back_between_two_looks_is_there() -> None:
-    assert manager._is_there("client 1", 1, Moving(False, True), Moving(False)) is True
+    assert is_there("client 1", 1, Moving(False, True), Moving(False)) is True
     with pytest.raises(KeyError):
-        manager._is_there("client 1", 1, Moving(False, False), Moving(False))
+        is_there("client 1", 1, Moving(False, False), Moving(False))
 
 
 def test_a_rank_that_cannot_be_written_down(connman: TableConnMan, players: Players) -> None:
