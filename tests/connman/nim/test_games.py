@@ -3,15 +3,18 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.ssl
 import pytest
 
 import connman
 from connhandler.testing import check_leaks
 from connman.nim.client import play
 from connman.nim.matchmaker import Matchmaker
+from tests.connhandler.certificates import make_certificate, presenting, trusting
 from tests.connman.support import SECONDS, Client, Players, TableConnMan, Waiting
 
 Serve = Callable[..., Players]
@@ -22,8 +25,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     monkeypatch.setattr(connman, "ConnMan", TableConnMan)
     started: list[tuple[threading.Thread, Players]] = []
 
-    def start(turn_seconds: float = 60.0) -> Players:
-        connman.start()
+    def start(turn_seconds: float = 60.0, **options: Any) -> Players:
+        connman.start(**options)
         matchmaker = threading.Thread(target=Matchmaker(turn_seconds).run)
         matchmaker.start()
         started.append((matchmaker, Players(connman.running())))
@@ -173,9 +176,14 @@ def test_one_game_at_a_time(serve: Serve) -> None:
 class Person:
     """Types lines at a terminal client of their own, and sees what it shows."""
 
-    def __init__(self, players: Players, name: str, password: str = "pw") -> None:
+    def __init__(
+        self, players: Players, name: str, password: str = "pw", tls: gevent.ssl.SSLContext | None = None
+    ) -> None:
         self._keyboard, self._typing = os.pipe()
-        sock = players.connect().sock
+        client = players.connect()
+        if tls is not None:
+            client.sock = tls.wrap_socket(client.sock, server_hostname="localhost")
+        sock = client.sock
         sock.settimeout(None)
         self._playing = Waiting(lambda: play(sock, name, password, self._keyboard))
 
@@ -231,6 +239,21 @@ def test_two_people_at_their_terminals(serve: Serve, capsys: pytest.CaptureFixtu
     bob.type("n\n")
     assert bob.status() == 0
     assert ann.leave() == 0
+
+
+def test_a_person_with_tls(serve: Serve, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    players = serve(ssl_context=presenting(certificate))
+    bob = Person(players, "bob", "wrong", trusting(certificate))
+    assert bob.status() == 1
+    person = Person(players, "ann", tls=trusting(certificate))
+    seen = ""
+    with gevent.Timeout(SECONDS):
+        while "Waiting for another player" not in seen:
+            gevent.sleep(0.002)
+            seen += capsys.readouterr().out
+    person.type("q\n")
+    assert person.status() == 0
 
 
 def test_a_person_with_a_wrong_password(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
