@@ -152,7 +152,12 @@ class Admission:
     def _look_at_key(self, peer: DevicePeer, data: Data, key: Key | None) -> None:
         if key is not None:
             nonce = f"{self._central.random.getrandbits(NONCE_BITS):0{NONCE_BITS // 4}x}"
-            sign(key, nonce, data.uuid)
+            try:
+                sign(key, nonce, data.uuid)
+            except (TypeError, ValueError) as error:
+                logger.error("%s has no proper key: %s", data.uuid, error)
+                self._owner.reject(peer, "its key is none")
+                return
             assert peer.dialect is not None
             peer.stage, peer.challenge = Stage.CHALLENGED, (data, key, nonce)
             peer.dialect.expects_auth = True

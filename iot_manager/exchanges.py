@@ -120,6 +120,7 @@ class Exchanges:
             waiters.info.remove(answer)
         if not waiters.info and peer.dialect is not None:
             peer.dialect.expects_info = False
+            peer.dialect.may_repeat_info = True  # It may still come.
 
     def ask_for_beat(self, peer: DevicePeer, answer: "Future[bool] | None" = None) -> None:
         """Ask a device whether it is there."""

@@ -237,15 +237,15 @@ class Manager:
         """
         try:
             answer = self._service.promise()
-            peer, request_id = self._service.call(self._server.request, unique_id, payload, answer)
+            request = None
             try:
+                request = self._service.call(self._server.request, unique_id, payload, answer)
                 reply: dict[str, Any] = answer.result(timeout)
             except TimeoutError:
                 raise TimeoutError(f"{unique_id} has not replied within {timeout:g} s") from None
             finally:
-                answer.cancel()
-                if answer.cancelled():
-                    self._service.post(self._server.exchanges.stop_waiting, peer, request_id)
+                if answer.cancel() and request is not None:  # whatever has ended the waiting
+                    self._service.post(self._server.exchanges.stop_waiting, *request)
         except ServiceEnded as ended:
             raise ConnectionEnd(str(ended)) from None
         return reply

@@ -293,7 +293,7 @@ class DeviceServer(CentralTask):
     def _give_up_holding(self, peer: DevicePeer) -> None:
         peer.timer = None
         if peer.dialect is not None and peer.dialect.is_holding and peer.stage is not Stage.GONE:
-            self._take(peer, [Part(Kind.MESSAGE, peer.dialect.give_up_holding())], held=False)
+            self._take(peer, [Part(Kind.MESSAGE, peer.dialect.give_up_holding())], held=True)
 
     def _take(self, peer: DevicePeer, parts: Iterable[Part], held: bool) -> None:
         """Act on what was read together.

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connhandler import PeerConnected
+from connhandler import Busy, PeerConnected
 from connhandler.testing import FakeConnection, ManualClock, run_queue, run_timers
 from connhandler.workers import Pool
 from iot_manager import Client, Data, Limits
@@ -41,6 +42,13 @@ class AtOnce(Pool):
     def _end(self, finished: bool) -> None: ...
 
 
+class Full(AtOnce):
+    """Work that is not taken."""
+
+    def submit(self, function: Callable[..., Any], *args: Any, done: Any) -> None:
+        raise Busy
+
+
 class House:
     """A central task, what its events tell, and its devices."""
 
@@ -55,7 +63,7 @@ class House:
             tuple(TYPES),
             handlers,
             AtOnce(),
-            AtOnce(),
+            options.pop("keys_pool", None) or AtOnce(),
             1,
             self._make_client,
             logging.getLogger("house"),
@@ -160,6 +168,44 @@ def test_a_device_that_says_more_than_its_bounds_before_it_is_accepted() -> None
         assert device.disconnected
     assert house.server.counters["rejected"] == 2
     assert house.told == []
+
+
+def test_requests_that_one_device_has_not_answered_are_bounded() -> None:
+    house = House(limits=Limits(requests_per_device=2))
+    house.identified()
+    answers: list[Future[Any]] = [Future() for _ in range(3)]
+    for answer in answers[:2]:
+        house.server.request(uuid(), {}, answer)
+    with pytest.raises(RuntimeError, match="2 requests"):
+        house.server.request(uuid(), {}, answers[2])
+
+
+def test_a_device_whose_key_cannot_be_looked_for_now_is_rejected() -> None:
+    house = House(device_keys=lambda device_uuid: None, keys_pool=Full())
+    device = house.arrives()
+    house.says(device, info())
+    assert device.disconnected and "try again later" in device.disconnect_detail
+
+
+def test_a_key_that_is_none_rejects_its_device(caplog: pytest.LogCaptureFixture) -> None:
+    for keys in ({uuid(): 7}, {uuid(): b""}, {uuid(): 7}.get):
+        house = House(device_keys=keys)
+        device = house.arrives()
+        house.says(device, info())
+        assert device.disconnect_detail == "its key is none"
+    assert len([line for line in caplog.messages if "no proper key" in line]) == 3
+
+
+def test_an_info_that_comes_too_late_is_no_message() -> None:
+    house = House()
+    device = house.identified()
+    answer: Future[Any] = Future()
+    house.server.exchanges.ask_for_info(device.peer, answer)
+    house.server.exchanges.stop_asking_for_info(device.peer, answer, False)
+    assert answer.cancelled()
+    house.says(device, info(data='{"late": 1}'), b"a##b")
+    assert house.told[1:] == [("message", b"a##b")]
+    assert house.server.client_data()[0]["data"] == {"late": 1}
 
 
 def test_what_is_held_is_given_up_after_a_while() -> None:
