@@ -889,7 +889,7 @@ def test_6_the_queue_in_front_of_the_threads_is_bounded(tmp_path: Path) -> None:
         busy[0].expect(login.Registered)
 
 
-STORES = {"accounts.py", "database.py", "launcherkeys.py", "results.py"}
+STORES = {"accounts.py", "database.py", "drivers.py", "launcherkeys.py", "results.py"}
 """Of the login server: they wait for the database, and run in its pool."""
 BLOCKING_IMPORTS = {"argon2": {"passwords.py"}, "sqlalchemy": STORES, "sqlite3": set[str](), "requests": set[str]()}
 BLOCKING_CALLS = {"time.sleep", "os.system", "os.wait", "os.waitpid", "urllib.request.urlopen", "select.select"}
@@ -982,8 +982,10 @@ def test_7_time_randomness_ids_and_timers_come_from_what_was_handed_in() -> None
 
 SOURCES_OF_CHANCE = {"time", "random", "uuid", "secrets", "datetime"}
 OUTSIDE_THE_CENTRAL_TASK = {
-    # Commands and clients that a person runs, and keys that are made in a pool.
+    # Commands and clients that a person runs, and what runs in a pool: keys that are made, limits of a connection.
     "login_server/commands.py",
+    "login_server/database.py",
+    "login_server/drivers.py",
     "login_server/launcherkeys.py",
     "game_server/play.py",
 }

@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gevent
 
@@ -29,7 +29,8 @@ ROOT = Path(__file__).parents[2]
 
 
 class LoginProgram:
-    """`login-server` in a folder of its own, on free ports; it says how long its hub stands still.
+    """`login-server` in a folder of its own, on free ports; it says how long its hub stands still. It ends with a
+    `with` block at the latest.
 
     Attributes:
         ports: by connection handler.
@@ -49,7 +50,18 @@ class LoginProgram:
             text=True,
         )
         self._reading = tasks.spawn("login program's lines", self._read)
-        self.wait_for("it serves", lambda: len(self.ports) == 3)
+        try:
+            self.wait_for("it serves", lambda: len(self.ports) == 3)
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """It does not outlive a test that fails."""
+        self.kill()
 
     def _read(self) -> None:
         assert self.process.stderr is not None

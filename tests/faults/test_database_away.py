@@ -113,15 +113,13 @@ class Crowd:
 class House:
     """A login server with a launcher, two players who look for each other again and again, and a crowd at the door."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        names = [f"player{number}" for number in range(1_000)]
+    def __init__(self, program: LoginProgram, database_url: str, names: list[str], launcher_key: str) -> None:
+        self.program = program
         self.database_url = database_url
-        key = make_accounts(database_url, [ALICE, BOB, *names])
-        self.program = LoginProgram(folder, database_url)
-        self.launcher = self.program.launcher("home", key)
+        self.launcher = program.launcher("home", launcher_key)
         self.launcher.send(login.RegisterServer(SERVER))
-        self.alice, self.bob = self.program.enter(ALICE), self.program.enter(BOB)
-        self.crowd = Crowd(self.program, names)
+        self.alice, self.bob = program.enter(ALICE), program.enter(BOB)
+        self.crowd = Crowd(program, names)
         self.slowest = 0.0
         self.matches: list[str] = []
         self.recorded: set[str] = set()
@@ -176,22 +174,17 @@ class House:
             client.close()
         return self.program.end()
 
-    def close(self) -> None:
-        if self.program.process.poll() is None:
-            self.program.kill()
-
 
 @pytest.fixture
 def make_house(tmp_path: Path) -> Iterator[Callable[[str], House]]:
-    made: list[House] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(database_url: str) -> House:
-        made.append(House(tmp_path, database_url))
-        return made[-1]
+        def make(database_url: str) -> House:
+            names = [f"player{number}" for number in range(1_000)]
+            key = make_accounts(database_url, [ALICE, BOB, *names])
+            return House(stack.enter_context(LoginProgram(tmp_path, database_url)), database_url, names, key)
 
-    yield make
-    for house in made:
-        house.close()
+        yield make
 
 
 LOCKS = {
@@ -252,8 +245,7 @@ def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
     """Who needs to write is refused; all others, who log in among them, notice nothing."""
     url = f"sqlite:///{tmp_path}/database.sqlite"
     make_accounts(url, [ALICE, BOB])
-    program = LoginProgram(tmp_path, url)
-    with program.enter(ALICE) as alice:
+    with LoginProgram(tmp_path, url) as program, program.enter(ALICE) as alice:
         process = psutil.Process(program.process.pid)
         _, most = process.rlimit(psutil.RLIMIT_FSIZE)
         process.rlimit(psutil.RLIMIT_FSIZE, (1, most))
@@ -267,7 +259,8 @@ def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
             assert carol.receive() == login.Registered(name="carol")
         alice.send(login.CancelMatch())
         assert alice.expect(Refused).code == "not_waiting"
-    assert program.end() == 0
+        alice.close()
+        assert program.end() == 0
     assert len(program.said("the database failed: OperationalError: ")) == 2
     assert not program.said("away")
 

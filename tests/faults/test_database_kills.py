@@ -113,14 +113,12 @@ def test_nothing_acknowledged_is_lost(kills: int, tmp_path: Path) -> None:
     owners = [Owner(number, generator) for number in range(OWNERS)]
     begun = time.monotonic()
     for kill in range(kills + 1):
-        program = LoginProgram(tmp_path, f"sqlite:///{file}")
-        try:
+        with LoginProgram(tmp_path, f"sqlite:///{file}") as program:
             gevent.joinall([tasks.spawn("check", owner.check, program) for owner in owners], raise_error=True)
             if kill == kills:
                 break
             at_work = [tasks.spawn("owner", owner.run, program) for owner in owners]
             gevent.sleep(generator.uniform(0.0, LONGEST_LIFE_SECONDS))
-        finally:
             program.kill()
         gevent.joinall(at_work, raise_error=True)
         with contextlib.closing(sqlite3.connect(file)) as database:

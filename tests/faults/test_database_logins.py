@@ -23,12 +23,11 @@ def test_all_who_log_in_at_the_same_instant_are_let_in(players: int, database_ur
     """From the connection on, without a pause; nobody is refused, nobody is disconnected, and the hub goes on."""
     names = [f"player{number}" for number in range(players)]
     make_accounts(database_url, names)
-    program = LoginProgram(tmp_path, database_url)
     starting_gun = Event()
     seconds: list[float] = []
     clients: list[JsonClient] = []
 
-    def log_in(name: str) -> None:
+    def log_in(program: LoginProgram, name: str) -> None:
         starting_gun.wait()
         begun = perf_counter()
         client = JsonClient("127.0.0.1", program.ports["players"], login.ToPlayer, timeout=60)
@@ -38,8 +37,8 @@ def test_all_who_log_in_at_the_same_instant_are_let_in(players: int, database_ur
         assert client.receive() == login.LoggedIn(name=name)
         seconds.append(perf_counter() - begun)
 
-    try:
-        crowd = [tasks.spawn(name, log_in, name) for name in names]
+    with LoginProgram(tmp_path, database_url) as program:
+        crowd = [tasks.spawn(name, log_in, program, name) for name in names]
         gevent.sleep(0)  # Now all wait.
         program.worst_stall()
         begun = perf_counter()
@@ -53,15 +52,13 @@ def test_all_who_log_in_at_the_same_instant_are_let_in(players: int, database_ur
             client.send(login.CancelMatch())  # It is still connected.
         for client in clients:
             assert client.receive().code == "not_waiting"
-        percentiles = quantiles(seconds, n=100)
-        kind = database_url.partition(":")[0]
-        print(
-            f"{players} players on {kind}: all in after {whole:.2f} s, p50 {percentiles[49]:.2f} s, "
-            f"p99 {percentiles[98]:.2f} s, the hub's worst stall {stall * 1000:.0f} ms"
-        )
-        assert stall < LONGEST_STALL_SECONDS
-        assert program.said("ERROR") == program.said("WARNING") == []
-    finally:
-        for client in clients:
             client.close()
         assert program.end() == 0
+    percentiles = quantiles(seconds, n=100)
+    kind = database_url.partition(":")[0]
+    print(
+        f"{players} players on {kind}: all in after {whole:.2f} s, p50 {percentiles[49]:.2f} s, "
+        f"p99 {percentiles[98]:.2f} s, the hub's worst stall {stall * 1000:.0f} ms"
+    )
+    assert stall < LONGEST_STALL_SECONDS
+    assert program.said("ERROR") == program.said("WARNING") == []
