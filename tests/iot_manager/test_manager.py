@@ -117,7 +117,7 @@ def test_the_raw_conversation_byte_for_byte(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", ["framed", "auto"])
 def test_the_framed_conversation_byte_for_byte(dialect: str) -> None:
     with managed(
-        dialect=dialect, heartbeat_rate=0.3, limits=Limits(detection_seconds=0.05, linger_seconds=0.2)
+        dialect=dialect, heartbeat_rate=0.3, limits=Limits(detection_seconds=0.4, linger_seconds=0.2)
     ) as manager:
         heard = Heard(manager)
         device = RawDevice(manager.port)
@@ -142,7 +142,7 @@ def test_the_framed_conversation_byte_for_byte(dialect: str) -> None:
 
 def test_a_framed_device_that_reads_exactly_is_understood() -> None:
     """It took the first probe for half a length."""
-    with managed(limits=Limits(detection_seconds=0.05, linger_seconds=0.2)) as manager:
+    with managed(limits=Limits(detection_seconds=0.3, linger_seconds=0.2)) as manager:
         heard = Heard(manager)
         device = FramedDevice(manager.port)
         assert len(device.receive()) == 256
@@ -169,7 +169,7 @@ class ForgetfulDevice(RawDevice):
 
 
 def test_a_framed_device_that_forgets_what_is_not_whole_is_understood() -> None:
-    with managed(limits=Limits(detection_seconds=0.1, linger_seconds=0.2)) as manager:
+    with managed(limits=Limits(detection_seconds=0.4, linger_seconds=0.2)) as manager:
         heard = Heard(manager)
         device = ForgetfulDevice(manager.port)
         assert device.receive() == b"\x01"
