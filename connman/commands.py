@@ -59,9 +59,10 @@ def run(arguments: Sequence[str]) -> int:
 def serve(arguments: Sequence[str]) -> int:
     """Let people play Nim until SIGTERM or Ctrl-C."""
     config = _configuration(Config, "", DESCRIPTION, arguments)
-    set_up_logging(config.log_level)
     from connman.users import OPENING_ERRORS  # Not above: it needs the extra, and `play` does not.
 
+    set_up_logging(config.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # What it tells of its own doings is for nobody here.
     asked_to_end = threading.Event()
 
     def end(number: int, frame: Any) -> None:

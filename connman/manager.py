@@ -273,7 +273,9 @@ class ConnMan:
         # Not above: what it needs is an extra, and whoever only wants `recv_all` need not have it.
         from login_server.accounts import AccountOffice
 
-        return AccountOffice(switchboard, self._database_url, **self._account_options)
+        # Everybody who may be at logging in may wait for the password's hash.
+        options = {"hashing_queue": self._limits.max_not_logged_in, **self._account_options}
+        return AccountOffice(switchboard, self._database_url, **options)
 
     def _perform(self, answer: Any, function: Any, *args: Any) -> None:
         """In the central task."""
@@ -284,7 +286,7 @@ class ConnMan:
             else:
                 answer.set_exception(error)
 
-        self._office.database_calls.call(function, *args, then=done)
+        self._office.database_calls.call(function, *args, then=done, writes=True)
 
     def _end(self) -> None:
         self.ended = True

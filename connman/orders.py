@@ -23,11 +23,11 @@ class Orders:
 
     def __init__(self, service: BackgroundService) -> None:
         self._service = service
-        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._announced = False
         self._given = threading.local()
 
-    def give(self, function: Callable[..., None], *args: Any) -> None:
+    def give(self, function: Callable[..., object], *args: Any) -> None:
         """Have the central task call `function(*args)`. From any thread.
 
         Raises:

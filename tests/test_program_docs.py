@@ -570,6 +570,7 @@ def sorted_like(keys: dict[str, Any], rows: list[list[str]]) -> list[str]:
 # --- the seed documents -------------------------------------------------------------------------------
 
 SEEDS = {
+    "seed_000": [*(f"S0-{number}" for number in range(1, 34)), "S0-x"],
     "seed_001": [*(f"S1-{number}" for number in range(1, 27)), "S1-x"],
     "seed_002": [*(f"S2-{number}" for number in range(1, 24)), "S2-x"],
     "seed_003": [*(f"S3-{number}" for number in range(1, 66)), "S3-x"],

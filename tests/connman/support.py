@@ -68,7 +68,8 @@ class TableOffice:
     def set_rank(self, name: str, rank: int) -> None:
         self._users[name].rank = rank
 
-    def call(self, function: Callable[..., Any], *args: Any, then: Callable[[Any, Any], None]) -> None:
+    def call(self, function: Callable[..., Any], *args: Any, then: Callable[[Any, Any], None], writes: bool) -> None:
+        assert writes
         try:
             self._central.post(then, function(*args), None)
         except Exception as error:  # noqa: BLE001 - as the real one

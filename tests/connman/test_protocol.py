@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connman import protocol
@@ -14,6 +14,7 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), values))
 def test_what_is_sent_arrives(packet: dict[str, Any]) -> None:
     data = protocol.encode(packet)
