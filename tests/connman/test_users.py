@@ -129,3 +129,22 @@ def test_logins_are_denied_within_two_seconds_while_the_database_is_away(
     while (answer := try_login(players, "eve")[1])["subtype"] == "loginDeny":
         assert answer["code"] == "database_away"
         assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_logins_go_on_when_the_databases_connections_are_cut(
+    request: pytest.FixtureRequest, serve: Serve, kind: str
+) -> None:
+    server: DatabaseServer = request.getfixturevalue(kind)
+    url = server.new_database()
+    for name in ("ann", "bob"):
+        module.add_user(url, name, PASSWORD)
+    connman, players = serve(url)
+    ann, _ = log_in(connman, players, "ann")
+    assert server.terminate_backends() > 0
+    began = time.monotonic()
+    while (answer := try_login(players, "bob")[1])["subtype"] == "loginDeny":
+        assert answer["code"] == "database_away"
+        assert time.monotonic() - began < 5.0
+    connman.send_message(ann.client_id, {"still": "here"})
+    assert ann.receive() == {"still": "here"}
