@@ -12,7 +12,7 @@ from connhandler.configuration import require_extra
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out the command line; return the exit status."""
-    needed = ("sqlalchemy", "argon2", "jwt", "cryptography", "httptools", "websockets")
+    needed = ("sqlalchemy", "alembic", "argon2", "jwt", "cryptography", "httptools", "websockets", "tqdm")
     require_extra("login-server", "login-server", *needed)
     from login_server import commands
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from connhandler import CentralTask, Message, PeerDisconnected
-from login_server.accounts import Account, check_name, check_new_password
+from login_server.accounts import Account, Authenticator, check_name, check_new_password
 from login_server.backoffice import BackOffice
 from login_server.databasecalls import DatabaseCalls
 from login_server.gameclienthandler import PlayerPeer
@@ -39,6 +39,7 @@ class AccountDesk:
         state: State,
         back_office: BackOffice,
         database_calls: DatabaseCalls,
+        authenticator: Authenticator,
         news: ServerNews,
         logged_in: Callable[[PlayerPeer], None],
     ) -> None:
@@ -47,6 +48,7 @@ class AccountDesk:
         self._state = state
         self._accounts = back_office.accounts
         self._database_calls = database_calls
+        self._authenticator = authenticator
         self._passwords = back_office.passwords
         self._password_pool = back_office.password_pool
         self._news = news
@@ -73,26 +75,20 @@ class AccountDesk:
         _check_idle(peer)
         _check_logged_out(peer)
 
-        def verified(account: Account | None) -> None:
-            if account is None:
-                self._wrong_login(peer, message, message.name)
-            elif account.name in self._state.players:
+        def right(account: Account) -> None:
+            if account.name in self._state.players:
                 raise Refusal("already_logged_in", f"{account.name} is logged in on another connection")
-            else:
-                self._admit(peer, account)
+            self._admit(peer, account)
 
-        self._verify(peer, message, message.name, message.password, then=verified)
+        self._authenticate(peer, message, message.name, message.password, then=right)
 
     def change_password(self, peer: PlayerPeer, message: ChangePassword) -> None:
         _check_idle(peer)
         check_new_password(message.new_password)
 
-        def verified(account: Account | None) -> None:
-            if account is None:
-                self._wrong_login(peer, message, peer.player)
-            else:
-                new_hash = self._passwords.hash, message.new_password
-                self._hashing(peer, message, *new_hash, then=partial(hashed, account.account_id))
+        def right(account: Account) -> None:
+            new_hash = self._passwords.hash, message.new_password
+            self._hashing(peer, message, *new_hash, then=partial(hashed, account.account_id))
 
         def hashed(account_id: int, password_hash: str) -> None:
             change = self._accounts.set_password_hash, account_id, password_hash
@@ -102,7 +98,7 @@ class AccountDesk:
             logger.info("player %s changed the password (%s)", peer.player, peer)
             peer.send(PasswordChanged())
 
-        self._verify(peer, message, peer.player, message.old_password, then=verified)
+        self._authenticate(peer, message, peer.player, message.old_password, then=right)
 
     def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
         if peer.player:
@@ -119,25 +115,26 @@ class AccountDesk:
         self._news.send_list(peer)
         self._logged_in(peer)
 
-    def _wrong_login(self, peer: PlayerPeer, message: Message, name: str) -> None:
+    def _authenticate(
+        self, peer: PlayerPeer, message: Message, name: str, password: str, then: Callable[[Account], None]
+    ) -> None:
+        """Call `then` with the account of that name, if that is its password; else tell the peer why not."""
+
+        def answered(answer: Account | Refusal) -> None:
+            if isinstance(answer, Account):
+                then(answer)
+                return
+            self._reception.refuse(peer, message, answer)
+            if answer.code == "wrong_login":
+                self._wrong_login(peer, name)
+
+        self._reception.authenticate(peer, message, self._authenticator, name, password, then=answered)
+
+    def _wrong_login(self, peer: PlayerPeer, name: str) -> None:
         peer.wrong_logins += 1
         logger.info("wrong name or password for %r, wrong so far: %d (%s)", name, peer.wrong_logins, peer)
-        self._reception.refuse(peer, message, Refusal("wrong_login", "wrong name or password"))
         if peer.wrong_logins >= MAX_WRONG_LOGINS:
             peer.disconnect("too many wrong passwords")
-
-    def _verify(self, peer: PlayerPeer, message: Message, name: str, password: str, then: Then) -> None:
-        """Find the account of that name; None when there is none or its password is another."""
-
-        def found(account: Account | None) -> None:
-            password_hash = account.password_hash if account else None
-
-            def checked(right: bool) -> None:
-                then(account if right else None)
-
-            self._hashing(peer, message, self._passwords.verify, password_hash, password, then=checked)
-
-        self._in_database(peer, message, self._accounts.find, name, then=found)
 
     def _hashing(
         self, peer: PlayerPeer, message: Message, function: Callable[..., Any], *args: Any, then: Then

@@ -3,20 +3,21 @@
 from msgspec import Struct
 
 from connhandler import WorkerPool
-from login_server.accounts import Accounts
+from login_server.accounts import AccountStore, Attempts, Passwords
 from login_server.database import Database
 from login_server.launcherkeys import LauncherKeys
-from login_server.passwords import Passwords
 from login_server.results import Results
 
 
 class BackOffice(Struct, frozen=True):
-    """The passwords are used in `password_pool` only, the stores in `database_pool`, by way of `DatabaseCalls`."""
+    """The passwords are used in `password_pool` only, the stores in `database_pool`, by way of `DatabaseCalls`; the
+    attempts belong to the central task."""
 
-    accounts: Accounts
+    accounts: AccountStore
     launcher_keys: LauncherKeys
     results: Results
     database: Database
     database_pool: WorkerPool
     passwords: Passwords
     password_pool: WorkerPool
+    attempts: Attempts

@@ -59,6 +59,10 @@ class Config(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=100_000, description="passwords that may wait to be hashed; more are refused as busy")
     ] = 500
 
+    proxies: Annotated[
+        list[str],
+        Meta(description="addresses of reverse proxies: wrong passwords from there are counted by account alone"),
+    ] = []
     max_connections: Annotated[int, Meta(ge=1, description="connections at each of the three ports")] = 10_000
     max_connections_per_address: Annotated[int, Meta(ge=1, description="of them, from one address")] = 256
     log_level: Annotated[

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from login_server.drivers import is_away, make_engine
 
 SCHEMA = MetaData()
-"""The tables of all stores; each store's module adds its own."""
+"""The tables of all stores; each store's module adds its own. `login_server.schema` brings a database to them."""
 
 STATEMENT_SECONDS = 1.0
 """How long a program that serves lets one statement take; it is refused within the second after."""
@@ -74,15 +74,6 @@ class Database:
         self._places: Any = get_original("queue", "SimpleQueue")()
         for _ in range(connections):
             self._places.put(None)
-
-    def make_schema(self) -> None:
-        """Create the tables that are not there yet.
-
-        Raises:
-            DatabaseFailed: it cannot be reached or does not allow it.
-        """
-        with self.transaction() as connection:
-            SCHEMA.create_all(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Column, Float, Integer, String, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from login_server.columns import key_text
 from login_server.database import SCHEMA, Database
 from login_server.refusal import Refusal
 
@@ -18,9 +19,9 @@ _launchers = Table(
     "launchers",
     SCHEMA,
     Column("id", Integer, primary_key=True),
-    Column("name", String(32), nullable=False, unique=True),
+    Column("name", key_text(32), nullable=False, unique=True),
     Column("key_hash", String(64), nullable=False),
-    Column("created_at", Float, nullable=False),
+    Column("created_at", Float(53), nullable=False),
 )
 
 

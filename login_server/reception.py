@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from connhandler import Busy, CentralTask, Message, Peer, PeerConnected, PeerDisconnected, WorkerPool
 from connhandler.jsonmessage import Hello, Pong, Refused, Welcome, agree_on_version
+from login_server.accounts import Account, Authenticator
 from login_server.database import DatabaseFailed
 from login_server.databasecalls import DatabaseCalls, refusal_for
 from login_server.refusal import Refusal
@@ -152,6 +153,23 @@ class Reception:
         """
         peer.work += 1
         calls.call(function, *args, then=partial(self._done, peer, message, then), writes=writes)
+
+    def authenticate(
+        self,
+        peer: Guest,
+        message: Message,
+        authenticator: Authenticator,
+        name: str,
+        password: str,
+        then: Callable[[Account | Refusal], None],
+    ) -> None:
+        """The same for who somebody is; `then` gets every answer, a `Refusal` too."""
+        peer.work += 1
+
+        def answered(answer: Account | Refusal) -> None:
+            self._done(peer, message, then, answer, None)
+
+        authenticator.authenticate(name, password, peer.address[0], answered)
 
     def _done(
         self,

@@ -4,18 +4,19 @@ import msgspec
 from sqlalchemy import JSON, Column, Float, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from login_server.columns import key_text
 from login_server.database import SCHEMA, Database
 from login_server.protocol import MatchResult
 
 _matches = Table(
     "matches",
     SCHEMA,
-    Column("match_id", String(128), primary_key=True),
+    Column("match_id", key_text(128), primary_key=True),
     Column("game", String(128), nullable=False),
     Column("server_id", String(128), nullable=False),
     Column("players", JSON, nullable=False),
     Column("result", JSON, nullable=False),
-    Column("recorded_at", Float, nullable=False, index=True),
+    Column("recorded_at", Float(53), nullable=False, index=True),
 )
 
 

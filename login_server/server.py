@@ -7,6 +7,7 @@ from connhandler import CentralTask, PeerConnected, PeerDisconnected
 from connhandler.http import HttpRequest
 from connhandler.jsonmessage import Hello, Pong, ShuttingDown
 from login_server.accountdesk import AccountDesk
+from login_server.accounts import Authenticator
 from login_server.backoffice import BackOffice
 from login_server.databasecalls import DatabaseCalls
 from login_server.gameclienthandler import PlayerPeer
@@ -74,8 +75,16 @@ class LoginServer(CentralTask):
         calls = DatabaseCalls(self, back_office.database_pool, back_office.database.check)
         self._match_desk = matches = MatchDesk(self, state, issuer, match_news)
         news = ServerNews(self, state, on_news=matches.start_waiting)
+        authenticator = Authenticator(
+            self,
+            back_office.accounts,
+            calls,
+            back_office.passwords,
+            back_office.password_pool,
+            back_office.attempts,
+        )
         self._account_desk = accounts = AccountDesk(
-            self, reception, state, back_office, calls, news, matches.player_came
+            self, reception, state, back_office, calls, authenticator, news, matches.player_came
         )
         launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, news, match_news)
         self._launcher_desk = launchers

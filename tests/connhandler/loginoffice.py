@@ -10,13 +10,13 @@ import gevent
 from connhandler import WorkerPool, testing
 from connhandler.jsonmessage import Hello, Welcome
 from login_server import protocol as login
-from login_server.accounts import Accounts
+from login_server.accounts import AccountStore, Attempts, Passwords
 from login_server.backoffice import BackOffice
 from login_server.database import Database
 from login_server.gameclienthandler import GameClientHandler
 from login_server.launcherkeys import LauncherKeys
-from login_server.passwords import Passwords
 from login_server.results import Results
+from login_server.schema import prepare
 from login_server.server import LoginServer
 from login_server.tickets import TicketIssuer, generate_key_pair
 from tests.connhandler.askserver import PATIENCE_SECONDS
@@ -39,15 +39,16 @@ class LoginOffice:
     def __init__(self, folder: Path, hashing_queue: int = 500) -> None:
         self.file = folder / "login_server.sqlite"
         self.database = Database(f"sqlite:///{self.file}")
-        self.database.make_schema()
+        prepare(self.database)
         self.back_office = BackOffice(
-            Accounts(self.database),
+            AccountStore(self.database),
             LauncherKeys(self.database),
             Results(self.database),
             self.database,
             WorkerPool("database", threads=2, max_queued=2000),
             Passwords(),
             WorkerPool("passwords", threads=2, max_queued=hashing_queue),
+            Attempts(),
         )
         self.server = LoginServer(self.back_office, TicketIssuer(generate_key_pair()[0], "login-server"))
         self.handler = GameClientHandler("players", "127.0.0.1", 0, self.server.queue)

@@ -18,10 +18,10 @@ from connhandler import tasks
 from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import JsonClient
 from login_server import protocol as login
-from login_server.accounts import Accounts
+from login_server.accounts import AccountStore, Passwords
 from login_server.database import Database
 from login_server.launcherkeys import LauncherKeys
-from login_server.passwords import Passwords
+from login_server.schema import prepare
 
 PASSWORD = "correct horse"
 WAIT_SECONDS = 60.0
@@ -148,10 +148,10 @@ def make_accounts(database_url: str, names: Sequence[str], launcher: str = "home
     """Set up the tables, with accounts that all have the same password, and a launcher; return the launcher's key."""
     database = Database(database_url, statement_seconds=10)
     try:
-        database.make_schema()
+        prepare(database)
         password_hash = Passwords().hash(PASSWORD)
         for name in names:
-            Accounts(database).add(name, password_hash, time.time())
+            AccountStore(database).add(name, password_hash, time.time())
         return LauncherKeys(database).add(launcher, time.time())
     finally:
         database.close()

@@ -10,13 +10,12 @@ import pytest
 from connhandler import WorkerPool
 from connhandler.jsonmessage import Hello, Refused, Welcome
 from connhandler.testing import FakeConnection, ManualClock, run_timers, run_work
-from login_server.accounts import Accounts
+from login_server.accounts import AccountStore, Attempts, Passwords
 from login_server.backoffice import BackOffice
 from login_server.database import Database
 from login_server.gameclienthandler import PlayerPeer
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.launcherkeys import LauncherKeys
-from login_server.passwords import Passwords
 from login_server.protocol import (
     LauncherAccepted,
     LauncherLogIn,
@@ -29,6 +28,7 @@ from login_server.protocol import (
     ServerList,
 )
 from login_server.results import Results
+from login_server.schema import prepare
 from login_server.server import LoginServer
 from login_server.tickets import TicketChecker, TicketIssuer, generate_key_pair
 
@@ -51,10 +51,10 @@ class House:
     def __init__(self, folder: Path, seed: int = 1) -> None:
         self.clock = ManualClock()
         self.database = Database(f"sqlite:///{folder}/login_server.sqlite")
-        self.database.make_schema()
+        prepare(self.database)
         self.results = Results(self.database)
         self.launcher_keys = LauncherKeys(self.database)
-        self.accounts = Accounts(self.database)
+        self.accounts = AccountStore(self.database)
         self.database_pool = WorkerPool("database", threads=2, max_queued=1000)
         self.password_pool = WorkerPool("passwords", threads=1, max_queued=1000)
         self.passwords = Passwords(memory_kib=8, passes=1)
@@ -70,6 +70,7 @@ class House:
             self.database_pool,
             self.passwords,
             self.password_pool,
+            Attempts(),
         )
         issuer = TicketIssuer(PRIVATE_KEY, "login-server")
         self.server = LoginServer(
@@ -197,6 +198,6 @@ def house(make_house: Callable[[Path, int], House], tmp_path: Path) -> House:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     made = Database(f"sqlite:///{tmp_path}/login_server.sqlite")
-    made.make_schema()
+    prepare(made)
     yield made
     made.close()

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from login_server.accounts import Accounts
+from login_server.accounts import AccountStore
 from login_server.database import Database, DatabaseFailed
+from login_server.schema import prepare
 
 
 def test_sqlite_keeps_what_it_has_promised(database: Database) -> None:
@@ -20,7 +21,7 @@ def test_sqlite_keeps_what_it_has_promised(database: Database) -> None:
 
 
 def test_the_file_and_its_logs_are_private(database: Database, tmp_path: Path) -> None:
-    Accounts(database).add("alice", "hash", 1.0)
+    AccountStore(database).add("alice", "hash", 1.0)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert set(modes) == {"login_server.sqlite", "login_server.sqlite-wal", "login_server.sqlite-shm"}
     assert set(modes.values()) == {0o600}
@@ -28,15 +29,15 @@ def test_the_file_and_its_logs_are_private(database: Database, tmp_path: Path) -
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a/b/file.sqlite")
-    database.make_schema()
+    prepare(database)
     database.close()
     assert (tmp_path / "a" / "b" / "file.sqlite").exists()
 
 
 def test_the_schema_is_made_once(database: Database) -> None:
-    Accounts(database).add("alice", "hash", 1.0)
-    database.make_schema()
-    assert Accounts(database).find("alice")
+    AccountStore(database).add("alice", "hash", 1.0)
+    prepare(database)
+    assert AccountStore(database).find("alice")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     file.write_text("my shopping list, long enough to be read as a header" * 50)
     database = Database(f"sqlite:///{file}")
     with pytest.raises(DatabaseFailed, match="file is not a database"):
-        database.make_schema()
+        prepare(database)
     database.close()
 
 
@@ -60,7 +61,7 @@ def test_a_failure_is_one_line_without_the_values(database: Database) -> None:
     with database.transaction() as connection:
         connection.execute(text("DROP TABLE accounts"))
     with pytest.raises(DatabaseFailed) as caught:
-        Accounts(database).add("alice", "the-secret-hash", 1.0)
+        AccountStore(database).add("alice", "the-secret-hash", 1.0)
     assert str(caught.value) == "OperationalError: no such table: accounts"
 
 
@@ -74,7 +75,7 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
 
 
 def test_many_threads_at_once(database: Database) -> None:
-    accounts = Accounts(database)
+    accounts = AccountStore(database)
     with ThreadPoolExecutor(8) as threads:
         ids = list(threads.map(lambda n: accounts.add(f"player{n}", "hash", 1.0), range(200)))
     assert sorted(ids) == list(range(1, 201))

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from login_server.database import Database, DatabaseFailed
 from login_server.protocol import MatchResult
 from login_server.results import RecordedMatch, Results
+from login_server.schema import prepare
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_the_latest_come_last(results: Results) -> None:
 def test_they_outlive_the_program(tmp_path: Path) -> None:
     for _ in range(2):
         database = Database(f"sqlite:///{tmp_path}/file.sqlite")
-        database.make_schema()
+        prepare(database)
         Results(database).record(match("m1"), 1.0)
         assert Results(database).recent(10) == [match("m1")]
         database.close()

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from login_server.accounts import Account, Accounts, check_name, check_new_password
+from login_server.accounts import Account, AccountStore, check_name, check_new_password
 from login_server.database import Database
 from login_server.refusal import Refusal
 
 
 @pytest.fixture
-def accounts(database: Database) -> Accounts:
-    return Accounts(database)
+def accounts(database: Database) -> AccountStore:
+    return AccountStore(database)
 
 
-def test_an_account_is_found_in_any_case_under_the_name_it_was_given(accounts: Accounts) -> None:
+def test_an_account_is_found_in_any_case_under_the_name_it_was_given(accounts: AccountStore) -> None:
     assert accounts.add("Alice", "hash", 1.0) == 1
     assert accounts.add("bob", "other", 2.0) == 2
     for spelling in ("Alice", "alice", "ALICE"):
@@ -24,7 +24,7 @@ def test_an_account_is_found_in_any_case_under_the_name_it_was_given(accounts: A
 
 
 @pytest.mark.parametrize("name", ["alice", "ALICE", "aLiCe"])
-def test_a_taken_name(accounts: Accounts, name: str) -> None:
+def test_a_taken_name(accounts: AccountStore, name: str) -> None:
     accounts.add("alice", "hash", 1.0)
     with pytest.raises(Refusal) as caught:
         accounts.add(name, "other", 2.0)
@@ -33,7 +33,7 @@ def test_a_taken_name(accounts: Accounts, name: str) -> None:
 
 
 def test_there_is_an_end_to_accounts(database: Database) -> None:
-    accounts = Accounts(database, max_accounts=2)
+    accounts = AccountStore(database, max_accounts=2)
     accounts.add("alice", "hash", 1.0)
     accounts.add("bob", "hash", 1.0)
     with pytest.raises(Refusal) as caught:
@@ -41,7 +41,7 @@ def test_there_is_an_end_to_accounts(database: Database) -> None:
     assert caught.value.code == "accounts_full"
 
 
-def test_a_new_password_hash(accounts: Accounts) -> None:
+def test_a_new_password_hash(accounts: AccountStore) -> None:
     accounts.add("alice", "hash", 1.0)
     accounts.add("bob", "hash", 1.0)
     accounts.set_password_hash(1, "new")
@@ -55,7 +55,7 @@ def test_good_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a", "a" * 25, "two words", "älice", "alice\n", "a/b", "*", "<b>", "\u0430lice"])
-def test_bad_names(accounts: Accounts, name: str) -> None:
+def test_bad_names(accounts: AccountStore, name: str) -> None:
     for refuse in (check_name, lambda name: accounts.add(name, "hash", 1.0)):
         with pytest.raises(Refusal) as caught:
             refuse(name)

@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from login_server.passwords import Passwords
+from login_server.accounts.passwords import Passwords
 
 
 @pytest.fixture(scope="module")
