@@ -5,7 +5,7 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from connhandler import DisconnectReason, IncomingConnectionHandler, Peer, Timer
+from connhandler import DisconnectReason, IncomingConnectionHandler, Peer, RefusalReason, Timer
 from connhandler.raw import RawConnectionReader, RawConnectionWriter
 from iot_manager.dialects import Dialect, Part
 from iot_manager.requests import Requests
@@ -111,14 +111,19 @@ class DeviceHandler(IncomingConnectionHandler):
 
     Args:
         receive_bytes: how much is read at once.
+        refusal: what a device hears for which there is no room.
         incoming: as `IncomingConnectionHandler` takes them.
     """
 
     sends_heartbeats = False  # Those of this protocol are messages of the central task.
 
-    def __init__(self, *incoming: Any, receive_bytes: int, **options: Any) -> None:
+    def __init__(self, *incoming: Any, receive_bytes: int, refusal: bytes, **options: Any) -> None:
         super().__init__(*incoming, **options)
         self._receive_bytes = receive_bytes
+        self._refusal = refusal
+
+    def refusal_bytes(self, reason: RefusalReason) -> bytes:
+        return self._refusal
 
     def create_connection_instances(self, sock: Any, address: Any) -> tuple[DeviceReader, DeviceWriter, DevicePeer]:
         reader, peer = DeviceReader(sock), DevicePeer()

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from connhandler import BackgroundService, Service, ServiceEnded, TaskPool, WorkerPool
 from connhandler.workers import Pool
+from iot_manager.admission import DIALECTS
 from iot_manager.client import Client, to_bytes
 from iot_manager.data import UUID_CHARACTERS, Data
 from iot_manager.devicehandler import DeviceHandler, DevicePeer
@@ -303,6 +304,7 @@ class Manager:
             limits=self._limits.of_connections(self._backlog),
             ssl_context=self._ssl_context,
             receive_bytes=self._limits.receive_bytes,
+            refusal=DIALECTS["framed" if self._dialect == "framed" else "raw"](0).goodbye(""),
         )
         self._handler.listen()
         self._port = self._handler.port

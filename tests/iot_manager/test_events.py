@@ -218,6 +218,18 @@ def test_close_ends_though_a_handler_hangs() -> None:
         forever.set()
 
 
+def test_a_handler_can_close_the_manager() -> None:
+    with managed(limits=Limits(close_seconds=0.3, linger_seconds=0.1)) as manager, connected(manager) as device:
+
+        @manager.event
+        def on_message(client: Client, message: bytearray) -> None:
+            manager.close()
+
+        until(lambda: manager.get_client_data())
+        device.send(b"x")
+        assert device.expect_end() == b"end\n"
+
+
 def test_handlers_can_ask_the_manager() -> None:
     with managed(max_workers=1) as manager:
         heard = Heard(manager)

@@ -252,7 +252,7 @@ def test_those_who_are_not_identified_are_bounded() -> None:
         for device in silent:
             device.expect(b"\x01")
         third = RawDevice(manager.port)
-        assert third.receive() == b""
+        assert third.expect_end() == b"end\n"
         for device in [*silent, third]:
             device.close()
 
@@ -261,7 +261,7 @@ def test_connections_of_one_address_are_bounded_where_that_is_wanted() -> None:
     assert Limits().max_connections_per_address >= 10_000
     with managed(max_connections_per_address=1) as manager, connected(manager):
         second = RawDevice(manager.port)
-        assert second.receive() == b""
+        assert second.expect_end() == b"end\n"
         second.close()
 
 
