@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from connhandler import BackgroundService, Busy, Limits, PeerDisconnected, Service, ServiceEnded, TaskPool, WorkerPool
-from iot_manager.devicetask import DeviceTask
+from iot_manager.devicetask import PATIENCE_SECONDS, DeviceTask
 from iot_manager.identity import Identity
 from iot_manager.keys import Key
 from iot_manager.manager import PORT
@@ -84,6 +84,7 @@ class Device:
         self._host, self._port, self._dialect = host, port, dialect
         self._answer = answer
         self._ssl_context, self._server_hostname = ssl_context, server_hostname
+        self._patience_seconds = min(PATIENCE_SECONDS, idle_seconds)
         self._limits = Limits(idle_seconds=idle_seconds, linger_seconds=LINGER_SECONDS)
         self._commands: queue.Queue[bytes | None] = queue.Queue()
         self._connected = threading.Event()
@@ -160,7 +161,7 @@ class Device:
             pool = WorkerPool(f"{name}.answers", threads=1, max_queued=MAX_REQUESTS)
         else:
             pool = TaskPool(f"{name}.answers", tasks=1, max_queued=MAX_REQUESTS)
-        self._task = _BackgroundTask(name, self._commands, self._connected, self._answer, pool)
+        self._task = _BackgroundTask(name, self._commands, self._connected, self._answer, pool, self._patience_seconds)
         handler = ManagerHandler(
             name,
             self._host,
@@ -185,8 +186,9 @@ class _BackgroundTask(DeviceTask[ManagerPeer]):
         connected: threading.Event,
         answer: Answer | None,
         pool: WorkerPool | TaskPool,
+        patience_seconds: float,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, patience_seconds=patience_seconds)
         self._commands = commands
         self._connected = connected
         self._answer = answer
@@ -230,6 +232,7 @@ class _BackgroundTask(DeviceTask[ManagerPeer]):
             self.reply(peer, request.request, {"error": str(busy)})
 
     def went(self, peer: ManagerPeer, message: PeerDisconnected) -> None:
+        super().went(peer, message)
         if peer is self._peer:
             logger.info("%s: no longer connected: %s", self.name, message.reason.value)
             self._peer = None

@@ -5,7 +5,7 @@
 What a device does with its commands is for subclasses: `came`, `commanded`, `requested`, `went`.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -17,11 +17,17 @@ from iot_manager.rawdialect import BEAT
 PeerType = TypeVar("PeerType", bound=ManagerPeer)
 
 
+PATIENCE_SECONDS: Final = 15.0
+"""A manager that has not asked within so long who the device is, does not know of the connection: when very many come
+at once, its system may drop one that looks open from here (listen(2), tcp(7)). The device then connects anew."""
+
+
 class DeviceTask(CentralTask, Generic[PeerType]):
     """Says who a device is, answers heartbeats and challenges. One task does for any number of devices."""
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: str, *, patience_seconds: float = PATIENCE_SECONDS, **options: Any) -> None:
         super().__init__(name, **options)
+        self.patience_seconds = patience_seconds
         self.dispatch = {
             (ManagerPeer, PeerConnected): self.connected,
             (ManagerPeer, GetInfo): self.introduce,
@@ -37,6 +43,7 @@ class DeviceTask(CentralTask, Generic[PeerType]):
 
     def connected(self, peer: PeerType, message: PeerConnected) -> None:
         """There is a connection; the manager does not know whose yet."""
+        peer.patience = self.call_later(self.patience_seconds, self._lose_patience, peer)
 
     def came(self, peer: PeerType) -> None:
         """The device has said who it is and, if it has a key, proven it: from here on the manager listens to it."""
@@ -51,10 +58,12 @@ class DeviceTask(CentralTask, Generic[PeerType]):
 
     def went(self, peer: PeerType, message: PeerDisconnected) -> None:
         """The connection is over; its handler makes another one."""
+        _calm(peer)
 
     # --- what every device does ---
 
     def introduce(self, peer: PeerType, message: GetInfo) -> None:
+        _calm(peer)
         peer.send(peer.identity.info())
         if peer.identity.key is None:
             self._accepted(peer)
@@ -81,6 +90,9 @@ class DeviceTask(CentralTask, Generic[PeerType]):
         """
         peer.send(msgspec.json.encode({"reply": request, "payload": payload}))
 
+    def _lose_patience(self, peer: PeerType) -> None:
+        peer.abort(f"the manager has asked nothing for {self.patience_seconds:g} s")
+
     def _accepted(self, peer: PeerType) -> None:
         """Noticed at the latest when the manager sends what it only sends to those whom it knows."""
         if not peer.accepted:
@@ -94,3 +106,10 @@ class DeviceTask(CentralTask, Generic[PeerType]):
     def _requested(self, peer: PeerType, request: Request) -> None:
         self._accepted(peer)
         self.requested(peer, request)
+
+
+def _calm(peer: ManagerPeer) -> None:
+    """The manager has asked, or is gone."""
+    if peer.patience is not None:
+        peer.patience.cancel()
+        peer.patience = None

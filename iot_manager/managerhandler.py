@@ -20,6 +20,7 @@ from connhandler import (
     Peer,
     ProtocolError,
     StreamConnectionWriter,
+    Timer,
 )
 from connhandler.connection import Address
 from connhandler.framing import Framing
@@ -203,6 +204,7 @@ class ManagerPeer(Peer):
         identity: of the device.
         dialect: that it speaks.
         accepted: whether the device has said, and proven, who it is.
+        patience: until the manager has asked who the device is.
         dismissed_by_manager: whether the manager has said goodbye.
     """
 
@@ -210,6 +212,7 @@ class ManagerPeer(Peer):
         self.identity = identity
         self.dialect = dialect
         self.accepted = False
+        self.patience: Timer | None = None
         self.dismissed_by_manager = False
 
 

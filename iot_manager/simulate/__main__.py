@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         began = time.process_time()
         status = service.run()
     fleet.figures.processor_seconds = time.process_time() - began
-    fleet.figures.failures = sum(device.counters["failed"] for device in fleet.devices)
+    fleet.figures.failures += sum(device.counters["failed"] for device in fleet.devices)
     print("\n".join(fleet.figures.lines()))
     return status or bool(fleet.figures.problems)
 

@@ -178,6 +178,7 @@ class SimulatedFleet(DeviceTask[SimulatedPeer]):
     # --- one device ---
 
     def connected(self, peer: SimulatedPeer, message: PeerConnected) -> None:
+        super().connected(peer, message)
         peer.device.began_at = time.monotonic()
 
     def came(self, peer: SimulatedPeer) -> None:
@@ -208,12 +209,15 @@ class SimulatedFleet(DeviceTask[SimulatedPeer]):
             self.figures.counts["requests"] += 1
 
     def went(self, peer: SimulatedPeer, message: PeerDisconnected) -> None:
+        super().went(peer, message)
         if self._ending:
             return
         device, figures = peer.device, self.figures
-        if device.peer is peer:
-            device.peer = None
-            figures.connected -= 1
+        if device.peer is not peer:
+            figures.failures += 1  # The manager never knew of it.
+            return
+        device.peer = None
+        figures.connected -= 1
         if device.silent_since is not None:
             figures.noticed.add(time.monotonic() - device.silent_since)
         elif not device.flaps:

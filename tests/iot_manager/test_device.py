@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connhandler import Limits
-from connhandler.testing import FakeConnection, check_framing
+from connhandler.testing import FakeConnection, ManualClock, check_framing, run_timers
 from iot_manager.device import MAX_COMMANDS, Device
-from iot_manager.devicetask import DeviceTask
+from iot_manager.devicetask import PATIENCE_SECONDS, DeviceTask
 from iot_manager.dialects import PROBES
 from iot_manager.identity import Identity
 from iot_manager.managerhandler import (
@@ -168,6 +168,25 @@ def test_a_manager_that_says_nothing_for_too_long_is_given_up(manager: PlainMana
     with make(manager, idle_seconds=0.2):
         manager.accept_device()
         manager.accept_device()
+
+
+def test_a_manager_that_does_not_know_of_the_connection_is_connected_to_again() -> None:
+    clock = ManualClock()
+    task = DeviceTask[ManagerPeer]("device", clock=clock)
+    identity = Identity(uuid=UUID, type="light")
+    asking, forgetful = (FakeConnection(ManagerPeer(identity, "raw")) for _ in range(2))
+    asking.connected(task)
+    forgetful.connected(task)
+    clock.advance(PATIENCE_SECONDS - 1)
+    asking.receives(task, GetInfo())
+    run_timers(task)
+    assert not forgetful.disconnected
+    clock.advance(1)
+    run_timers(task)
+    assert forgetful.disconnected
+    assert "has asked nothing" in forgetful.disconnect_detail
+    assert not asking.disconnected
+    asking.disconnects(task)
 
 
 def test_requests_are_answered_one_after_the_other_even_when_the_answer_fails(manager: PlainManager) -> None:

@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -40,35 +40,66 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+class LoggingManager:
+    """A manager on the first processor, whose log goes to a file."""
+
+    def __init__(self, log: Path, port: int = 0) -> None:
+        self._log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                pinned(0, "iot_manager", f"--port={port}", "--backlogged-connections=1000"),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stderr=file,
+            )
+        self.port = int(self.wait_for(r"listening on 127\.0\.0\.1:(\d+)")[0])
+
+    def wait_for(self, pattern: str, count: int = 1) -> list[str]:
+        """Wait until this was logged so often; return what the pattern's group matched."""
+        with gevent.Timeout(SECONDS, AssertionError(f"no {count} of {pattern!r}")):
+            while len(found := re.findall(pattern, self._log.read_text())) < count:
+                assert self.process.poll() is None, self._log.read_text()[-5000:]
+                gevent.sleep(0.1)
+        return found
+
+    def end(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(60) == 0, self._log.read_text()[-5000:]
+        assert "Traceback" not in self._log.read_text()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+Start = Callable[..., LoggingManager]
+
+
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[tuple[int, int]]:
-    """A manager's process id and port; its log goes to a file."""
-    log = tmp_path / "manager.log"
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            pinned(0, "iot_manager", "--port=0", "--backlogged-connections=1000"),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stderr=file,
-        )
-        with gevent.Timeout(30):
-            while not (found := re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text())):
-                assert process.poll() is None, log.read_text()
-                gevent.sleep(0.05)
-        yield process.pid, int(found[1])
-        process.terminate()
-        assert process.wait(60) == 0, log.read_text()[-5000:]
-    assert "Traceback" not in log.read_text()
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts managers."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < DEVICES + 100:
+        pytest.skip(f"this system allows fewer open files than {DEVICES} connections need")
+    managers: list[LoggingManager] = []
+
+    def start(port: int = 0) -> LoggingManager:
+        managers.append(LoggingManager(tmp_path / f"manager{len(managers)}.log", port))
+        return managers[-1]
+
+    yield start
+    for manager in managers:
+        manager.kill()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_ten_thousand_devices(manager: tuple[int, int]) -> None:
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < DEVICES + 100:
-        pytest.skip(f"this system allows fewer open files than {DEVICES} connections need")
-    pid, port = manager
+def test_ten_thousand_devices(start: Start) -> None:
+    manager = start()
+    pid = manager.process.pid
     empty = resident_bytes(pid)
-    command = pinned(1, "iot_manager.simulate", str(DEVICES), f"--port={port}", "--no-progress", "--dialect=mixed")
+    command = pinned(
+        1, "iot_manager.simulate", str(DEVICES), f"--port={manager.port}", "--no-progress", "--dialect=mixed"
+    )
     command += [
         f"--silent={SILENT}",
         f"--after={SILENT_AFTER}",
@@ -101,3 +132,26 @@ def test_ten_thousand_devices(manager: tuple[int, int]) -> None:
     assert float(figure(said, "noticed after", r".*most ([\d.]+) s")) <= RATE + TIMEOUT + 1
     assert share < 0.25
     assert max(kibibytes) < 32
+    manager.end()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_five_thousand_devices_come_back_to_a_manager_that_was_killed(start: Start) -> None:
+    count = 5_000
+    manager = start()
+    command = pinned(
+        1, "iot_manager.simulate", str(count), f"--port={manager.port}", "--no-progress", "--dialect=mixed"
+    )
+    with subprocess.Popen([*command, "--seconds=600"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as devices:
+        manager.wait_for(" connected from ", count)
+        manager.kill()
+        began = time.monotonic()
+        manager = start(manager.port)
+        manager.wait_for(" connected from ", count)
+        print(f"\n{count:,} devices were back {time.monotonic() - began:.1f} s after the manager was killed")
+        devices.terminate()
+        said, _ = devices.communicate(timeout=60)
+        print(said)
+        assert figure(said, "devices", r".* ([\d,]+) at the end") == "5,000"
+        manager.end()
