@@ -16,6 +16,7 @@ from connhandler.workers import Pool
 from iot_manager import Client, Data, Limits
 from iot_manager.devicehandler import DevicePeer, Received
 from iot_manager.events import EventHandlers
+from iot_manager.keys import sign
 from iot_manager.server import HOLD_SECONDS, DeviceServer
 from tests.iot_manager.manageddevices import TYPES, info, uuid
 
@@ -116,6 +117,59 @@ def test_a_whole_conversation() -> None:
     assert device.disconnected and device.disconnect_detail == "no beat within 15 s"
     assert house.told[-1] == ("disconnect", uuid())
     assert house.server.send(uuid(), b"on") is None
+
+
+def framed(message: bytes) -> bytes:
+    return len(message).to_bytes(2) + message
+
+
+@pytest.mark.parametrize(("dialect", "frame", "beat"), [("raw", bytes, b"beat"), ("framed", framed, b"\x02")])
+def test_every_documented_exchange_split_at_every_byte(dialect: str, frame: Any, beat: bytes) -> None:
+    place = longest = 1
+    while place <= longest:
+        longest = converse(dialect, frame, beat, place)
+        place += 1
+    assert longest > 80  # the info has as many bytes
+
+
+def converse(dialect: str, frame: Any, beat: bytes, place: int) -> int:
+    """Have each exchange once: what the manager says is compared byte for byte, what the device answers comes in two
+    pieces. Return how long the longest answer is."""
+    key, longest = b"a key", 0
+    house = House(dialect=dialect, device_keys={uuid(): key})
+    device = house.arrives()
+
+    def answer(message: bytes) -> None:
+        nonlocal longest
+        wire = frame(message)
+        longest = max(longest, len(wire))
+        house.says(device, *filter(None, (wire[:place], wire[place:])))
+
+    assert device.take() == [frame(b"\x01")]
+    answer(info())
+    house.wait(1)
+    (challenge,) = device.take()
+    nonce = challenge[-32:]
+    assert challenge == frame(b"auth " + nonce)
+    answer(b"auth " + sign(key, nonce.decode(), uuid()).encode())
+    assert house.told == [("connect", uuid())]
+    house.wait(60)
+    assert device.take() == [frame(b"\x02")]
+    answer(beat)
+    house.wait(15)
+    reply: Future[Any] = Future()
+    _, request_id = house.server.request(uuid(), {"a": 1}, reply)
+    assert device.take() == [frame(b'{"request":"%s","payload":{"a":1}}' % request_id.encode())]
+    answer(b'{"reply":"%s","payload":{"b":"}"}}' % request_id.encode())
+    assert reply.result(0) == {"b": "}"}
+    again: Future[Any] = Future()
+    house.server.exchanges.ask_for_info(device.peer, again)
+    house.wait(1)
+    assert device.take() == [frame(b"\x01")]
+    answer(info(data='{"c": 2}'))
+    assert again.result(0).data == {"c": 2}
+    assert house.told == [("connect", uuid())] and not device.disconnected
+    return longest
 
 
 def test_the_same_messages_give_the_same_state() -> None:
