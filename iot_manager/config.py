@@ -34,7 +34,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     max_workers: Annotated[int, Meta(ge=1, le=1_000, description="messages of devices that are handled at a time")] = 16
     backlogged_connections: Annotated[
         int, Meta(ge=1, le=65_535, description="devices that may wait to be accepted")
-    ] = 128
+    ] = 4_096
     max_connections: Annotated[int, Meta(ge=1, le=1_000_000, description="devices at a time")] = 20_000
     max_connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000, description="of them, from one address")] = (
         20_000

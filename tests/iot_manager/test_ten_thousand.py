@@ -47,7 +47,7 @@ class LoggingManager:
         self._log = log
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                pinned(0, "iot_manager", f"--port={port}", "--backlogged-connections=1000"),
+                pinned(0, "iot_manager", f"--port={port}"),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stderr=file,
