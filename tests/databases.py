@@ -65,6 +65,8 @@ class DatabaseServer(ABC):
         self.port = _free_port()
         try:
             if os.geteuid() == 0:
+                if self.system_user not in {user.pw_name for user in pwd.getpwall()}:
+                    self.system_user = "nobody"  # Debian's package of the programs alone makes no user.
                 user = pwd.getpwnam(self.system_user)
                 os.chown(self._folder, user.pw_uid, user.pw_gid)
             self._make_data_folder()

@@ -195,6 +195,8 @@ def test_the_walk_throughs_service_inside_an_ordinary_program_runs(tmp_path: Pat
         assert process.stdout is not None
         assert process.stdout.read(10) == b"0 listen> "
         with gevent.socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(encode_chunks(b"ready?"))
+            assert receive_one(client) == b"ready?"
             process.stdin.write(b"hello\n")
             process.stdin.flush()
             assert receive_one(client) == b"hello"

@@ -75,7 +75,7 @@ PROGRAMS = [
             "To launchers": login_protocol.ToLauncher,
         },
         # What `launcherkeys` refuses is printed by a command, and tickets are checked by games.
-        [f"login_server/{name}" for name in ("[!lt]*.py", "launcherdesk.py")],
+        [f"login_server/{name}" for name in ("[!lt]*.py", "launcherdesk.py", "accounts/*.py")],
     ),
     Program(
         "game_server_launcher",
