@@ -21,6 +21,10 @@ days=30
 umask 077
 mkdir -p "$folder"
 cd "$folder"
+if [ -e ca.key ]; then
+    echo "$folder has certificates already, which somebody may rely on: name another folder, or remove it" >&2
+    exit 1
+fi
 
 names="DNS:localhost,IP:127.0.0.1,IP:::1"
 for name in "$@"; do

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from iot_manager.data import UUID_CHARACTERS
+
 
 class KeysUnreadable(ValueError):
     """A file of keys is not what it should be; the text is the sentence to print."""
@@ -27,6 +29,8 @@ def read_keys(path: str) -> dict[str, bytes]:
     except msgspec.ValidationError:
         raise KeysUnreadable(f'{path}: expected nothing but lines such as "UUID" = "the key"') from None
     for uuid, key in table.items():
+        if len(uuid) != UUID_CHARACTERS:
+            raise KeysUnreadable(f"{path}: {uuid!r} is not a UUID, which has {UUID_CHARACTERS} characters")
         if not key:
             raise KeysUnreadable(f"{path}: the key of {uuid} is empty")
     return {uuid: key.encode() for uuid, key in table.items()}

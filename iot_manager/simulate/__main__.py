@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         identities = list(make_identities(count, configuration))
         context = client_context(configuration.tls_ca, configuration.tls_certificate, configuration.tls_key)
-    except (OSError, KeysUnreadable) as error:
+    except (OSError, ValueError) as error:
         print(f"{PROGRAM}: {sentence(error)}", file=sys.stderr)
         return 2
 

@@ -68,6 +68,12 @@ class Configuration(Struct, frozen=True, kw_only=True):
                 f"host: {self.host!r} is not this machine; thousands of connections may be taken for an attack there. "
                 "If it is yours to test, add --allow-remote"
             )
+        if self.source_addresses and self.host not in ("127.0.0.1", "localhost"):
+            raise ValueError(
+                "source_addresses: only devices of a manager at 127.0.0.1 can have addresses of 127.0.0.0/8"
+            )
+        if any("##" in name for name in self.types):
+            raise ValueError("types: no type has '##' in it")
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
         if self.tls_certificate and not self.tls_ca:

@@ -244,7 +244,9 @@ def test_files_that_are_not_what_they_should_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['"a" = 1', "[a]\nb = 'c'", '"a" = ""', b"\xff\xfe"], ids=["number", "table", "empty", "not UTF-8"]
+    "text",
+    ['"a" = 1', "[a]\nb = 'c'", f'"{LAMP}" = ""', b"\xff\xfe", '"lamp" = "secret"'],
+    ids=["number", "table", "empty", "not UTF-8", "not a UUID"],
 )
 def test_a_file_of_keys_that_is_none(tmp_path: Path, text: str | bytes) -> None:
     keys = tmp_path / "keys.toml"

@@ -108,6 +108,8 @@ def test_the_same_seed_gives_the_same_devices() -> None:
         (["5", "--tls-key", "k"], "tls_certificate and tls_key go together"),
         (["5", "--tls-key", "k", "--tls-certificate", "c"], "tls_certificate needs tls_ca"),
         (["5", "--keys-file", "/nowhere"], "there is no file /nowhere"),
+        (["5", "--source-addresses", "9", "--host", "::1"], "only devices of a manager at 127.0.0.1"),
+        (["5", "--types", "a##b"], "no type has '##' in it"),
         (["5", "--dialekt", "raw"], "--dialekt"),
     ],
 )

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = subprocess.run(shlex.split(COMMANDS[0]), cwd=folder, capture_output=True, text=True, timeout=30, check=True)
     assert f"```sh\n{COMMANDS[0]}\n```\n\n```\n{made.stdout}```" in PAGE
     return folder
+
+
+def test_other_names_for_the_manager_and_what_is_refused(folder: Path, tmp_path: Path) -> None:
+    script = str(ROOT / "examples" / "make_certificates.sh")
+
+    def make(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run([script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout + done.stderr
+
+    assert make("new", "manager.local", "192.0.2.5") == (
+        0,
+        "in new: ca.pem, server.pem, client.pem, and a .key for each\n"
+        "the server's certificate is for "
+        "DNS:localhost,IP:127.0.0.1,IP:::1,DNS:manager.local,IP:192.0.2.5\n",
+    )
+    context = ssl.create_default_context(cafile=str(tmp_path / "new" / "ca.pem"))
+    context.load_cert_chain(tmp_path / "new" / "client.pem", tmp_path / "new" / "client.key")
+    assert (tmp_path / "new" / "ca.key").stat().st_mode & 0o077 == 0
+    status, said = make("new")
+    assert (status, "has certificates already" in said) == (1, True)
+    status, said = make()
+    assert (status, said.startswith("usage: ")) == (2, True)
 
 
 def run(command: str, folder: Path, port: str) -> Program:
