@@ -4,8 +4,10 @@ An ordinary program: Flask answers each request in a thread of its own, and all 
 """
 
 import argparse
+import contextlib
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -37,23 +39,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit status."""
     arguments = parse(argv)
     set_up_logging("info")
-    logging.getLogger("connhandler").setLevel(logging.WARNING)
-    try:
-        manager = Manager(TYPES, connection_port=arguments.device_port, heartbeat_rate=arguments.heartbeat_rate)
-    except OSError as error:
-        print(f"iot_web: {error.strerror}", file=sys.stderr)
-        return 1
-    hosts: set[str] = set()
-    app = create_app(manager, TYPES, hosts)
-    try:
-        server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=QuietRequestHandler)
-    except (OSError, SystemExit) as error:
-        manager.close()
-        print(f"iot_web: cannot listen on 127.0.0.1:{arguments.port}: {error}", file=sys.stderr)
-        return 1
-    hosts |= {f"{name}:{server.server_port}" for name in ("127.0.0.1", "localhost")}
+    for name in ("connhandler", "iot_manager.device"):  # The manager's own lines tell the same.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with contextlib.ExitStack() as stack:
+        try:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", arguments.port)))
+            manager = stack.enter_context(
+                Manager(TYPES, connection_port=arguments.device_port, heartbeat_rate=arguments.heartbeat_rate)
+            )
+        except OSError as error:
+            print(f"iot_web: {error.strerror or error}", file=sys.stderr)
+            return 1
+        except (OverflowError, ValueError) as error:  # no such port, no such rate
+            print(f"iot_web: {error}", file=sys.stderr)
+            return 2
+        serve(manager, listener, empty=arguments.empty)
+    return 0
+
+
+def serve(manager: Manager, listener: socket.socket, *, empty: bool) -> None:
+    """Serve the page until a signal comes.
+
+    Args:
+        manager: whose devices it is about.
+        listener: where browsers connect.
+        empty: whether there are no simulated devices.
+    """
+    port = listener.getsockname()[1]
+    app = create_app(manager, TYPES, [f"{name}:{port}" for name in ("127.0.0.1", "localhost")])
+    server = make_server(
+        "127.0.0.1", port, app, threaded=True, request_handler=QuietRequestHandler, fd=listener.fileno()
+    )
     server.daemon_threads = True  # type: ignore[attr-defined]
-    house = [] if arguments.empty else build(manager.port)
+    house = [] if empty else build(manager.port)
     for device in house:
         device.start()
 
@@ -62,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    print(f"The page: http://127.0.0.1:{server.server_port}/")
+    print(f"The page: http://127.0.0.1:{port}/")
     print(
         f"Devices connect to 127.0.0.1:{manager.port}, as 'python -m examples.iot_client --port {manager.port}' does."
     )
@@ -73,8 +91,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         device.switch_off()
     for device in house:
         device.wait()
-    manager.close()
-    return 0
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -291,3 +291,21 @@ def test_asking_a_device_that_is_not_there(web: Web) -> None:
     )
     assert (status, "no answer" in text) == (504, True), text
     assert time.monotonic() - began < SECONDS
+
+
+def test_a_port_in_use_is_one_sentence(web: Web) -> None:
+    page_port = web.address.rstrip("/").rpartition(":")[2]
+    for options in ([f"--port={page_port}"], ["--port=0", f"--device-port={web.device_port}"]):
+        command = [sys.executable, "-m", "examples.iot_web", *options]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        assert ended.returncode == 1
+        assert re.fullmatch(r"iot_web: .*[Aa]ddress already in use.*\n", ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--port=99999", "--device-port=99999", "--heartbeat-rate=0", "--prot=1"])
+def test_a_mistyped_option_is_a_sentence_and_exit_2(option: str) -> None:
+    command = [sys.executable, "-m", "examples.iot_web", "--port=0", "--device-port=0", option]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, "Traceback" in ended.stderr, "iot_web: " in ended.stderr) == (2, False, True), (
+        ended.stderr
+    )
