@@ -5,6 +5,7 @@ waits for a person's commands or a signal.
 """
 
 import gc
+import logging
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from types import FrameType
 from connhandler.configuration import set_up_logging
 from connhandler.service import raise_file_limit
 from iot_manager import Client, Manager
-from iot_manager.config import PROGRAM, load
+from iot_manager.config import PROGRAM, Configuration, load
 from iot_manager.console import Console, shown
 from iot_manager.files import KeysUnreadable, read_keys, sentence, server_context
 
@@ -37,6 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     try:
+        return serve(configuration)
+    except _Ended:
+        return 0
+
+
+def serve(configuration: Configuration) -> int:
+    """Run a manager until its commands end or a signal comes; return the exit status."""
+    try:
         context = server_context(configuration.tls_certificate, configuration.tls_key, configuration.tls_client_ca)
         manager = Manager(
             configuration.types,
@@ -46,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             configuration.max_workers,
             configuration.heartbeat_rate,
             configuration.backlogged_connections,
+            logging_level=logging.getLevelNamesMapping()[configuration.log_level.upper()],
             heartbeat_timeout=configuration.heartbeat_timeout,
             dialect=configuration.dialect,
             device_keys=read_keys(configuration.keys_file) if configuration.keys_file else None,
@@ -61,8 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             converse(manager, is_terminal=sys.stdin.isatty())
         else:
             threading.Event().wait()
-    except _Ended:
-        pass
     finally:
         manager.close()
     return 0

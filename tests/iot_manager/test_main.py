@@ -167,6 +167,21 @@ def test_at_a_terminal_it_takes_commands_and_ends_with_them() -> None:
     os.close(parent)
 
 
+def test_the_log_is_as_loud_as_it_was_asked_to_be() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "iot_manager", "--port", str(port), "--commands", "--log-level=warning"]
+    with Program(command) as manager:
+        manager.say("list")
+        manager.wait_for("no device yet")
+        with connect(manager, str(port)):
+            wait_until_listed(manager, LAMP, "here")
+        manager.say("quit")
+        assert manager.wait() == 0
+        assert "connected from" not in manager.said
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_orderly_end_tells_the_devices(number: signal.Signals) -> None:
     with start_manager() as manager:
