@@ -119,7 +119,8 @@ def require_command(program: str, word: str, commands: Iterable[str]) -> None:
 def split_arguments(struct_type: type[msgspec.Struct], argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Tell a command's own words from the options before, between and after them.
 
-    What follows `--` are words. Whether the options are right is for `load_configuration` to say.
+    A dash alone is a word, and so is all that follows `--`. Whether the options are right is for `load_configuration`
+    to say.
 
     Args:
         struct_type: as for `load_configuration`.
@@ -137,7 +138,7 @@ def split_arguments(struct_type: type[msgspec.Struct], argv: Sequence[str]) -> t
     for argument in arguments:
         if argument == "--":
             words += arguments
-        elif not argument.startswith("-"):
+        elif not argument.startswith("-") or argument == "-":
             words.append(argument)
         else:
             options.append(argument)

@@ -6,7 +6,7 @@ import re
 import secrets
 
 from msgspec import Struct
-from sqlalchemy import Column, Float, Integer, String, Table, delete, insert, select, update
+from sqlalchemy import Column, Float, Integer, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from login_server.columns import key_text
@@ -20,7 +20,7 @@ _launchers = Table(
     SCHEMA,
     Column("id", Integer, primary_key=True),
     Column("name", key_text(32), nullable=False, unique=True),
-    Column("key_hash", String(64), nullable=False),
+    Column("key_hash", key_text(64), nullable=False),
     Column("created_at", Float(53), nullable=False),
 )
 

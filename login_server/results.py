@@ -1,7 +1,7 @@
 """How matches ended, kept for good. Runs in a worker pool."""
 
 import msgspec
-from sqlalchemy import JSON, Column, Float, String, Table, insert, select
+from sqlalchemy import JSON, Column, Float, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from login_server.columns import key_text
@@ -12,8 +12,8 @@ _matches = Table(
     "matches",
     SCHEMA,
     Column("match_id", key_text(128), primary_key=True),
-    Column("game", String(128), nullable=False),
-    Column("server_id", String(128), nullable=False),
+    Column("game", key_text(128), nullable=False),
+    Column("server_id", key_text(128), nullable=False),
     Column("players", JSON, nullable=False),
     Column("result", JSON, nullable=False),
     Column("recorded_at", Float(53), nullable=False, index=True),

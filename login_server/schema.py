@@ -18,6 +18,7 @@ from sqlalchemy import Connection, inspect, text
 from login_server.database import Database, DatabaseFailed
 
 logger = logging.getLogger(__name__)
+logging.getLogger("alembic").setLevel(logging.WARNING)  # It says at every start what is no news to anybody.
 
 UPGRADE_COMMAND = "login-server database upgrade"
 

@@ -206,7 +206,10 @@ class Attempts:
         count = failures.count if failures else 0
         self._failures.pop(key, None)
         self._failures[key] = Failures(count + 1, now)
-        while len(self._failures) > MAX_KEYS or not self._remembered(oldest := next(iter(self._failures)), now):
+        while True:
+            oldest = next(iter(self._failures))
+            if len(self._failures) <= MAX_KEYS and self._remembered(oldest, now):
+                break
             del self._failures[oldest]
 
     def _remember(self, name: str, place: str) -> None:

@@ -1,6 +1,7 @@
-"""MySQL and MariaDB compare names and ids to the letter, and keep times to the microsecond, as the others always did.
+"""MySQL and MariaDB keep texts to the letter, and times to the microsecond, as the others always did.
 
-Their FLOAT has 24 bits: a time of today is rounded to two minutes.
+Before, it was for the database's character set and collation to say which texts are possible, and which the same; and
+their FLOAT has 24 bits: a time of today is rounded to two minutes.
 """
 
 from alembic import op
@@ -13,7 +14,10 @@ TEXTS = (
     ("accounts", "name", 24),
     ("accounts", "folded_name", 24),
     ("launchers", "name", 32),
+    ("launchers", "key_hash", 64),
     ("matches", "match_id", 128),
+    ("matches", "game", 128),
+    ("matches", "server_id", 128),
 )
 TIMES = (("accounts", "created_at"), ("launchers", "created_at"), ("matches", "recorded_at"))
 
