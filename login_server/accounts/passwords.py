@@ -4,10 +4,13 @@ One hash takes some 20 to 40 ms of processor and 19 MiB, on purpose. The threads
 thread for the processor only (argon2-cffi gives up the interpreter lock while it hashes).
 """
 
+import logging
 import unicodedata
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+logger = logging.getLogger(__name__)
 
 MIN_LENGTH = 8
 MAX_LENGTH = 1024
@@ -38,15 +41,21 @@ class Passwords:
         """Whether the password is the one that was hashed.
 
         With None, for an account that does not exist, it takes as long as a wrong password, so that the time
-        does not tell which names are taken.
+        does not tell which names are taken; and so it does with a hash that is none, which nobody's password has.
         """
         try:
             self._hasher.verify(password_hash or self._nobodys_hash, _canonical(password))
+            return password_hash is not None
         except VerifyMismatchError:
             return False
-        return password_hash is not None
+        except InvalidHashError:
+            logger.error("a password hash in the database is none: nobody can log in with that account")
+            return self.verify(None, password)
 
 
-def _canonical(password: str) -> str:
-    """The same characters typed on another system may come composed differently (NIST SP 800-63B, 5.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
+def _canonical(password: str) -> bytes:
+    """The same characters typed on another system may come composed differently (NIST SP 800-63B, 5.1.1.2).
+
+    JSON can hold half a surrogate pair, which is no character, but no reason to fail either.
+    """
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")

@@ -1,0 +1,271 @@
+"""Failures counted and delays that grow, without a clock: each rule, and all of them in whatever order."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from login_server.accounts import attempts as module
+from login_server.accounts.attempts import (
+    FORGET_SECONDS,
+    RULES,
+    Attempt,
+    Attempts,
+    Outcome,
+    Verdict,
+    in_words,
+    network_of,
+)
+
+HOME, AWAY = "192.0.2.1", "198.51.100.7"
+NOW = 1_000_000.0
+
+
+def try_once(attempts: Attempts, name: str, address: str, outcome: Outcome, now: float) -> Verdict | float:
+    attempt = attempts.new(name, address)
+    verdict = attempts.begin(attempt, now)
+    if verdict is Verdict.GO:
+        assert attempts.finish(attempt, outcome, now) == []
+    return verdict
+
+
+def fail(attempts: Attempts, name: str, address: str, times: int, now: float = NOW) -> float:
+    """Fail so often, each time as soon as it may be; return the time after."""
+    for _ in range(times):
+        verdict = try_once(attempts, name, address, Outcome.WRONG, now)
+        if isinstance(verdict, float):
+            now += verdict
+            assert try_once(attempts, name, address, Outcome.WRONG, now) is Verdict.GO
+    return now
+
+
+def test_the_delay_of_an_account_doubles_up_to_a_bound() -> None:
+    attempts = Attempts()
+    now, delays = NOW, []
+    for number in range(12):
+        address = f"192.0.2.{number}"  # each once, so that no address is closed
+        verdict = try_once(attempts, "alice", address, Outcome.WRONG, now)
+        if isinstance(verdict, float):
+            delays.append(verdict)
+            now += verdict
+            assert try_once(attempts, "alice", address, Outcome.WRONG, now) is Verdict.GO
+    assert delays == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def test_an_address_is_closed_to_whatever_account() -> None:
+    attempts = Attempts()
+    for number in range(RULES["address"].free):
+        assert try_once(attempts, f"player{number}", AWAY, Outcome.WRONG, NOW) is Verdict.GO
+    assert try_once(attempts, "another", AWAY, Outcome.WRONG, NOW) == 2.0
+    assert try_once(attempts, "another", HOME, Outcome.WRONG, NOW) is Verdict.GO
+
+
+def test_trying_on_makes_it_no_worse() -> None:
+    attempts = Attempts()
+    now = fail(attempts, "alice", AWAY, 5)
+    for _ in range(1000):
+        assert try_once(attempts, "alice", AWAY, Outcome.WRONG, now) == 2.0
+    assert try_once(attempts, "alice", AWAY, Outcome.WRONG, now + 2.0) is Verdict.GO
+
+
+def test_it_is_forgotten_after_a_while() -> None:
+    attempts = Attempts()
+    now = fail(attempts, "alice", AWAY, 9)
+    now += FORGET_SECONDS
+    for _ in range(RULES["account"].free):
+        assert try_once(attempts, "alice", AWAY, Outcome.WRONG, now) is Verdict.GO
+    assert try_once(attempts, "alice", AWAY, Outcome.WRONG, now) == 2.0
+
+
+def test_an_attack_from_elsewhere_does_not_keep_the_owner_out_where_the_owner_was_before() -> None:
+    attempts = Attempts()
+    assert try_once(attempts, "Alice", HOME, Outcome.RIGHT, NOW) is Verdict.GO
+    now = fail(attempts, "alice", AWAY, 15)
+    assert isinstance(try_once(attempts, "alice", "203.0.113.1", Outcome.RIGHT, now), float)
+    assert try_once(attempts, "ALICE", HOME, Outcome.RIGHT, now) is Verdict.GO
+
+
+def test_the_owners_place_is_closed_too_when_the_guesses_come_from_there() -> None:
+    attempts = Attempts()
+    try_once(attempts, "alice", HOME, Outcome.RIGHT, NOW)
+    now = fail(attempts, "alice", HOME, 5)
+    assert try_once(attempts, "alice", HOME, Outcome.RIGHT, now) == 2.0
+    assert try_once(attempts, "alice", HOME, Outcome.RIGHT, now + 2.0) is Verdict.GO
+    for _ in range(5):  # the log-in has cleared it
+        assert try_once(attempts, "alice", HOME, Outcome.WRONG, now + 2.0) is Verdict.GO
+
+
+def test_ones_own_log_ins_do_not_buy_guesses_at_others() -> None:
+    attempts = Attempts()
+    for number in range(RULES["address"].free):
+        try_once(attempts, "mallory", AWAY, Outcome.RIGHT, NOW)
+        try_once(attempts, f"player{number}", AWAY, Outcome.WRONG, NOW)
+    assert try_once(attempts, "another", AWAY, Outcome.WRONG, NOW) == 2.0
+
+
+def test_one_address_cannot_keep_an_account_closed_all_the_time() -> None:
+    attempts = Attempts()
+    now = fail(attempts, "alice", AWAY, 40)
+    verdict = try_once(attempts, "alice", AWAY, Outcome.WRONG, now)
+    assert verdict == RULES["address"].most_seconds
+    assert try_once(attempts, "alice", HOME, Outcome.RIGHT, now + RULES["account"].most_seconds) is Verdict.GO
+
+
+def test_what_nobody_knows_counts_for_nothing() -> None:
+    attempts = Attempts()
+    for _ in range(100):
+        assert try_once(attempts, "alice", AWAY, Outcome.UNDECIDED, NOW) is Verdict.GO
+
+
+def test_many_at_the_same_moment_do_not_slip_past_the_count() -> None:
+    attempts = Attempts()
+    many = [attempts.new("alice", f"192.0.2.{number}") for number in range(100)]
+    verdicts = [attempts.begin(attempt, NOW) for attempt in many]
+    assert Counter(verdicts) == {Verdict.GO: 5, Verdict.WAIT: 95}
+    woken: list[tuple[Attempt, Verdict | float]] = []
+    for attempt in many[:5]:
+        woken += attempts.finish(attempt, Outcome.WRONG, NOW)
+    assert woken == [(attempt, 2.0) for attempt in many[5:]]
+
+
+def test_many_at_the_same_moment_who_are_right_all_get_in() -> None:
+    attempts = Attempts()
+    going, waiting = [], set()
+    for number in range(500):
+        attempt = attempts.new(f"player{number}", HOME)
+        if attempts.begin(attempt, NOW) is Verdict.GO:
+            going.append(attempt)
+        else:
+            waiting.add(attempt)
+    assert (len(going), len(waiting)) == (20, 480)
+    done = 0
+    while going:
+        for attempt, verdict in attempts.finish(going.pop(0), Outcome.RIGHT, NOW):
+            assert verdict is Verdict.GO
+            waiting.remove(attempt)
+            going.append(attempt)
+        done += 1
+    assert (done, waiting) == (500, set())
+
+
+def test_a_proxy_is_not_counted_and_is_nobodys_place() -> None:
+    attempts = Attempts(["::ffff:192.0.2.1"])
+    for number in range(100):
+        assert try_once(attempts, f"player{number}", HOME, Outcome.WRONG, NOW) is Verdict.GO
+    try_once(attempts, "alice", HOME, Outcome.RIGHT, NOW)
+    assert attempts.new("alice", HOME).keys == (("account", "alice"),)
+
+
+def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("MAX_KEYS", 10), ("MAX_OWNERS", 10), ("MAX_PLACES", 3), ("MAX_WAITING", 4)):
+        monkeypatch.setattr(module, name, most)
+    attempts = Attempts()
+    for number in range(100):
+        try_once(attempts, f"player{number}", f"10.0.0.{number}", Outcome.WRONG, NOW + number)
+        try_once(attempts, f"owner{number}", f"10.1.0.{number}", Outcome.RIGHT, NOW)
+        try_once(attempts, "alice", f"10.2.0.{number}", Outcome.RIGHT, NOW)
+    assert len(attempts._failures) <= 10
+    assert len(attempts._owners) <= 10
+    assert list(attempts._owners["alice"]) == ["10.2.0.97", "10.2.0.98", "10.2.0.99"]
+    verdicts = [attempts.begin(attempts.new("bob", f"10.3.0.{number}"), NOW) for number in range(20)]
+    assert Counter(verdicts) == {Verdict.GO: 5, Verdict.WAIT: 4, Verdict.FULL: 11}
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1%eth0", "2001:db8:1:2::/64"),
+        ("", ""),
+        ("/run/" + "x" * 100, "/run/" + "x" * 59),
+    ],
+)
+def test_what_counts_as_one_address(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_delays_in_words() -> None:
+    said = {seconds: in_words(seconds) for seconds in (0.1, 1.0, 1.5, 60.0, 119.5, 899.0)}
+    assert list(said.values()) == ["1 second", "1 second", "2 seconds", "60 seconds", "2 minutes", "15 minutes"]
+
+
+class Machine(RuleBasedStateMachine):
+    """Whatever comes in whatever order: nobody waits for nothing, nothing is left over, no key is guessed at more often
+    than it allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attempts = Attempts()
+        self.now = NOW
+        self.going: list[Attempt] = []
+        self.waiting: set[Attempt] = set()
+        self.failures: dict[tuple[str, ...], list[float]] = {}
+
+    @rule(name=st.sampled_from(["alice", "bob", "no name"]), host=st.integers(1, 3))
+    def come(self, name: str, host: int) -> None:
+        attempt = self.attempts.new(name, f"192.0.2.{host}")
+        self.hear(attempt, self.attempts.begin(attempt, self.now))
+
+    @rule(which=st.integers(0, 1000), outcome=st.sampled_from([*Outcome, Outcome.WRONG, Outcome.WRONG]))
+    def end(self, which: int, outcome: Outcome) -> None:
+        if not self.going:
+            return
+        attempt = self.going.pop(which % len(self.going))
+        for key in attempt.keys:
+            times = self.failures.setdefault(key, [])
+            if times and self.now >= times[-1] + FORGET_SECONDS:
+                times.clear()
+            if outcome is Outcome.WRONG:
+                times.append(self.now)
+        if outcome is Outcome.RIGHT:
+            self.failures.pop(("place", attempt.name, attempt.place or ""), None)
+        for one, verdict in self.attempts.finish(attempt, outcome, self.now):
+            self.waiting.remove(one)
+            assert verdict is not Verdict.WAIT
+            self.hear(one, verdict)
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 60.0, 900.0, FORGET_SECONDS]))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+    def hear(self, attempt: Attempt, verdict: Verdict | float) -> None:
+        if verdict is Verdict.GO:
+            self.going.append(attempt)
+            for key in attempt.keys:
+                self.check_open(key)
+        elif verdict is Verdict.WAIT:
+            self.waiting.add(attempt)
+        else:
+            assert isinstance(verdict, float)
+            assert 0 < verdict <= max(RULES[key[0]].most_seconds for key in attempt.keys)
+
+    @invariant()
+    def whoever_waits_waits_for_somebody(self) -> None:
+        assert not self.waiting or self.going
+
+    def check_open(self, key: tuple[str, ...]) -> None:
+        """An attempt has begun: was it within what this key has left, and not before its delay was over?"""
+        times = self.failures.get(key, [])
+        if times and self.now >= times[-1] + FORGET_SECONDS:
+            times = []
+        running = sum(key in attempt.keys for attempt in self.going)
+        left = RULES[key[0]].free - len(times)
+        assert running <= max(left, 1)
+        if left <= 0:
+            assert self.now >= times[-1] + RULES[key[0]].delay(len(times))
+
+    def teardown(self) -> None:
+        while self.going:
+            self.end(0, Outcome.UNDECIDED)
+        assert not self.waiting
+        assert not self.attempts._running
+        assert not self.attempts._queues
+        assert not self.attempts._waiting
+
+
+Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestMachine = Machine.TestCase
