@@ -88,6 +88,10 @@ class Stack:
             Failure: it did not begin.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._database_file.exists():  # A stack of an older version may have made it.
+            command = [sys.executable, "-m", "login_server", "database", "upgrade", self._database()]
+            if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+                raise Failure("the database cannot be used (see above)")
         self._spawn(
             "login server",
             "login_server",
@@ -203,7 +207,11 @@ class Stack:
         return file
 
     def _database(self) -> str:
-        return f"--database-url=sqlite:///{self.folder / 'login_server.sqlite'}"
+        return f"--database-url=sqlite:///{self._database_file}"
+
+    @property
+    def _database_file(self) -> Path:
+        return self.folder / "login_server.sqlite"
 
     def _spawn(self, name: str, *command: str) -> None:
         # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.

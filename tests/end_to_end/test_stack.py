@@ -1,10 +1,12 @@
 """`make run` and `make demo`, as a person starts them."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -32,7 +34,12 @@ def test_demo_plays_a_match_and_says_so() -> None:
     ("number", "address"), [(signal.SIGINT, "127.0.0.1"), (signal.SIGTERM, "127.0.0.1"), (signal.SIGTERM, "127.0.0.2")]
 )
 def test_run_serves_until_it_is_asked_to_end(tmp_path: Path, number: signal.Signals, address: str) -> None:
-    """At an address of its own, too: for players on other machines."""
+    """At an address of its own, too: for players on other machines; and where an older version has been."""
+    database = tmp_path / "login_server.sqlite"
+    url = f"--database-url=sqlite:///{database}"
+    subprocess.run([sys.executable, "-m", "login_server", "database", "upgrade", url], cwd=ROOT, check=True)
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
     process = subprocess.Popen(
         [sys.executable, "-m", "examples.stack", "run", "--free-ports", f"--folder={tmp_path}", f"--address={address}"],
         cwd=ROOT,
