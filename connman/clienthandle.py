@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connhandler import Peer, PeerDisconnected, ProtocolError
 from connman import protocol
-from connman.protocol import Message, Packet, Refused
+from connman.protocol import Refused
 
 if TYPE_CHECKING:
     from connman.switchboard import Switchboard
@@ -17,13 +17,17 @@ MAX_EARLY: Final = 16
 
 
 class Received:
-    """A packet from a client, and how many bytes it had."""
+    """A packet from a client, as bytes, and where it wants to go.
 
-    __slots__ = ("packet", "peer", "size")
+    Raises:
+        ValueError: it is no JSON object.
+    """
 
-    def __init__(self, packet: Packet, size: int) -> None:
-        self.packet = packet
-        self.size = size
+    __slots__ = ("data", "for_matchmaking", "game_id", "peer")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.for_matchmaking, self.game_id = protocol.route(data)
         self.peer: Any = None
 
 
@@ -57,7 +61,7 @@ class ClientHandle(Peer):
         if self.client_id is not None:
             self._store(self.client_id, message)
         elif not self._authenticating:
-            self._authenticate(message.packet)
+            self._authenticate(message.data)
         elif len(self._early) < MAX_EARLY:
             self._early.append(message)
         else:
@@ -69,10 +73,11 @@ class ClientHandle(Peer):
             logger.info("%s (%s) is gone: %s (%s)", self.client_id, self.user, message.reason.value, self.name)
             self._switchboard.client_left(self)
 
-    def _authenticate(self, packet: Packet) -> None:
-        user, password = packet.get("user"), packet.get("pass")
-        if not isinstance(user, str) or not isinstance(password, str):
-            self._deny(Refused("bad_login", "a login has the texts 'user' and 'pass'"))
+    def _authenticate(self, data: bytes) -> None:
+        try:
+            user, password = protocol.parse_login(data)
+        except ValueError as error:
+            self._deny(Refused("bad_login", str(error)))
             return
         self._authenticating = True
         host = self.address[0] if isinstance(self.address, tuple) else ""
@@ -106,13 +111,12 @@ class ClientHandle(Peer):
         self.disconnect(f"login denied: {refusal.code}")
 
     def _store(self, client_id: int, message: Received) -> None:
-        packet = message.packet
         try:
-            if packet.get("Queue") is not None:
-                self._switchboard.store_for_matchmaking(Message(client_id, packet), message.size)
-            elif packet.get("game_id") is not None:
-                self._switchboard.store_for_game(packet["game_id"], Message(client_id, packet), message.size)
+            if message.for_matchmaking:
+                self._switchboard.store_for_matchmaking(client_id, message.data)
+            elif message.game_id is not None:
+                self._switchboard.store_for_game(client_id, message.game_id, message.data)
             else:
                 raise Refused("no_destination", "a message needs a 'game_id', or a 'Queue' for the matchmaking")
         except Refused as refused:
-            self.send(protocol.error(refused.code, refused.message, client_id, packet.get("game_id")))
+            self.send(protocol.error(refused.code, refused.message, client_id, message.game_id))

@@ -66,12 +66,9 @@ class ClientReader(FramedConnectionReader):
 
     def decode(self, data: bytes) -> Received:
         try:
-            packet = protocol.decode(data)
+            return Received(data)
         except ValueError as error:
             raise ProtocolError(f"a message that is no JSON: {error}") from error
-        if not isinstance(packet, dict):
-            raise ProtocolError("a message that is no JSON object")
-        return Received(packet, len(data))
 
 
 class ClientWriter(StreamConnectionWriter):

@@ -8,7 +8,7 @@ The central task never waits here, not even for a lock: it writes what nobody el
 import queue
 import threading
 
-from connman.protocol import Message
+from connman.protocol import Message, Packet, decode
 
 
 class Mailbox:
@@ -23,7 +23,7 @@ class Mailbox:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         # In a monkey-patched program, this and the lock are gevent's: whoever waits lets other tasks run.
-        self._entries: queue.SimpleQueue[tuple[int, Message] | None] = queue.SimpleQueue()
+        self._entries: queue.SimpleQueue[tuple[int, Packet | bytes] | None] = queue.SimpleQueue()
         self._takers = threading.Lock()
         self._put_messages = self._put_bytes = 0
         self._taken_messages = self._taken_bytes = 0
@@ -42,11 +42,16 @@ class Mailbox:
         waiting = self.messages_waiting
         return not waiting or (waiting < self._max_messages and self.bytes_waiting + size <= self._max_bytes)
 
-    def put(self, message: Message, size: int = 0) -> None:
-        """Add a message; whether it has room is the caller's to ask. In the central task; never waits."""
+    def put(self, addr: int, packet: Packet | bytes) -> None:
+        """Add a message; whether it has room is the caller's to ask. In the central task; never waits.
+
+        Args:
+            addr: whom it is from, or about.
+            packet: as a client has sent it, or a control message, which counts for no bytes.
+        """
         self._put_messages += 1
-        self._put_bytes += size
-        self._entries.put((size, message))
+        self._put_bytes += size_of(packet)
+        self._entries.put((addr, packet))
 
     def take(self, blocking: bool = False, timeout: float | None = None) -> Message | None:
         """Take the oldest message. From any thread.
@@ -67,13 +72,17 @@ class Mailbox:
         if entry is None or self._closed:
             self._entries.put(None)  # There may be others who wait.
             return None
-        size, message = entry
+        addr, packet = entry
         with self._takers:
             self._taken_messages += 1
-            self._taken_bytes += size
-        return message
+            self._taken_bytes += size_of(packet)
+        return Message(addr, decode(packet) if isinstance(packet, bytes) else packet)
 
     def close(self) -> None:
         """Let everybody go who waits. What was not taken is dropped."""
         self._closed = True
         self._entries.put(None)
+
+
+def size_of(packet: Packet | bytes) -> int:
+    return len(packet) if isinstance(packet, bytes) else 0

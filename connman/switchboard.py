@@ -12,7 +12,7 @@ from connman import protocol
 from connman.clienthandle import ClientHandle, Received
 from connman.departed import Departed
 from connman.mailbox import Mailbox
-from connman.protocol import GameId, Message, Refused
+from connman.protocol import GameId, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Switchboard(CentralTask):
         for client_id in members:
             self._games_of.setdefault(client_id, set()).add(game_id)
             if client_id not in self.clients:  # It went while the game was being made; nobody could know.
-                mailbox.put(Message(client_id, protocol.disconnected(client_id)))
+                mailbox.put(client_id, protocol.disconnected(client_id))
 
     def end_game(self, game_id: GameId, client_ids: Iterable[int]) -> None:
         """Raises:
@@ -178,7 +178,7 @@ class Switchboard(CentralTask):
         self.clients[client_id] = client
         self.departed_clients.discard(client_id)
         client.send(protocol.login_accept(client_id))
-        self.matchmaking.put(Message(client_id, protocol.connected(client_id, rank)))
+        self.matchmaking.put(client_id, protocol.connected(client_id, rank))
 
     def client_left(self, client: ClientHandle) -> None:
         """Tell the matchmaking and the client's games, unless that was done already."""
@@ -187,37 +187,37 @@ class Switchboard(CentralTask):
             return
         self.departed_clients.add(client_id, client.user)
         del self.clients[client_id]
-        message = Message(client_id, protocol.disconnected(client_id))
-        self.matchmaking.put(message)  # There are never more of these than of clients that were let in.
+        packet = protocol.disconnected(client_id)
+        self.matchmaking.put(client_id, packet)  # There are never more of these than of clients that were let in.
         for game_id in self._games_of.get(client_id, ()):
             game = self.games[game_id]
             if game.mailbox.messages_waiting < game.control_room:
-                game.mailbox.put(message)
+                game.mailbox.put(client_id, packet)
             else:
                 self._warn(game_id, f"game {game_id!r} does not read its queue, not even that clients have gone")
 
-    def store_for_matchmaking(self, message: Message, size: int) -> None:
+    def store_for_matchmaking(self, client_id: int, data: bytes) -> None:
         """Raises:
         Refused: `queue_full`.
         """
-        if not self.matchmaking.has_room(size):
+        if not self.matchmaking.has_room(len(data)):
             self._warn(None, "clients' messages are refused: get_match_message does not keep up")
             raise self._refusal("queue_full", "the matchmaking does not keep up with its messages, yours was not taken")
-        self.matchmaking.put(message, size)
+        self.matchmaking.put(client_id, data)
 
-    def store_for_game(self, game_id: Any, message: Message, size: int) -> None:
+    def store_for_game(self, client_id: int, game_id: Any, data: bytes) -> None:
         """Raises:
         Refused: `unknown_game`, `not_in_game` or `queue_full`.
         """
         game = self.games.get(game_id) if protocol.is_game_id(game_id) else None
         if game is None:
             raise self._refusal("unknown_game", "there is no such game")
-        if message.addr not in game.members:
+        if client_id not in game.members:
             raise self._refusal("not_in_game", "you are not in this game")
-        if not game.mailbox.has_room(size):
+        if not game.mailbox.has_room(len(data)):
             self._warn(game_id, f"clients' messages are refused: game {game_id!r} does not keep up with its queue")
             raise self._refusal("queue_full", "the game does not keep up with its messages, yours was not taken")
-        game.mailbox.put(message, size)
+        game.mailbox.put(client_id, data)
 
     def _refusal(self, code: str, message: str) -> Refused:
         self.counters[code] += 1

@@ -14,21 +14,25 @@ def message(n: int) -> Message:
     return Message(n, {"n": n})
 
 
+def put(mailbox: Mailbox, n: int, size: int = 10) -> None:
+    mailbox.put(n, b'{"n":%d}' % n + b" " * (size - len(b'{"n":%d}' % n)))
+
+
 def test_first_in_first_out() -> None:
     mailbox = Mailbox(10, 1000)
     for n in range(3):
-        mailbox.put(message(n), 10)
+        put(mailbox, n)
     assert [mailbox.take() for _ in range(4)] == [message(0), message(1), message(2), None]
 
 
 def test_room_by_count_and_by_bytes() -> None:
     mailbox = Mailbox(3, 100)
     assert mailbox.has_room(1_000)
-    mailbox.put(message(1), 60)
+    put(mailbox, 1, 60)
     assert mailbox.has_room(40)
     assert not mailbox.has_room(41)
-    mailbox.put(message(2), 0)
-    mailbox.put(message(3), 0)
+    mailbox.put(2, {"n": 2})
+    mailbox.put(3, {"n": 3})
     assert not mailbox.has_room(0)
     assert (mailbox.messages_waiting, mailbox.bytes_waiting) == (3, 60)
     mailbox.take()
@@ -38,7 +42,7 @@ def test_room_by_count_and_by_bytes() -> None:
 
 def test_closed() -> None:
     mailbox = Mailbox(3, 100)
-    mailbox.put(message(1))
+    put(mailbox, 1)
     mailbox.close()
     assert [mailbox.take(), mailbox.take(blocking=True), mailbox.take(blocking=True)] == [None] * 3
 
@@ -56,7 +60,7 @@ def test_every_message_is_taken_once(takers: int) -> None:
     for thread in threads:
         thread.start()
     for n in range(1_000):
-        mailbox.put(message(n), 1)
+        put(mailbox, n)
         if n % 7 == 0:
             gevent.sleep(0)
     while mailbox.messages_waiting:

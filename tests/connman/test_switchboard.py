@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from connhandler.testing import FakeConnection, ManualClock, run_queue
 from connman.clienthandle import ClientHandle, Received
-from connman.protocol import Message
+from connman.protocol import Message, encode
 from connman.switchboard import QueueLimits, Switchboard
 from tests.connman.support import TableAuthenticator, User
 
@@ -39,7 +39,7 @@ class Traffic(RuleBasedStateMachine):
     def log_in(self, client_id: int) -> tuple[FakeConnection[ClientHandle], Any]:
         connection = FakeConnection(ClientHandle(self.switchboard))
         connection.connected(self.switchboard)
-        connection.receives(self.switchboard, Received({"user": str(client_id), "pass": "pw"}, 20))
+        connection.receives(self.switchboard, Received(encode({"user": str(client_id), "pass": "pw"})))
         run_queue(self.switchboard)
         request, answer = connection.take()
         assert request["subtype"] == "loginRequest"
@@ -117,7 +117,7 @@ class Traffic(RuleBasedStateMachine):
         connection = self.connections[client_id]
         self.number += 1
         packet = {"game_id": game_id, "n": self.number}
-        connection.receives(self.switchboard, Received(packet, 10))
+        connection.receives(self.switchboard, Received(encode(packet)))
         if game_id not in self.games:
             expected = "unknown_game"
         elif client_id not in self.games[game_id]:
@@ -136,7 +136,7 @@ class Traffic(RuleBasedStateMachine):
     def client_speaks_to_matchmaking(self, data: st.DataObject) -> None:
         client_id = data.draw(st.sampled_from(sorted(self.connections)))
         full = len(self.matchmaking) >= MOST_FOR_MATCHMAKING
-        self.connections[client_id].receives(self.switchboard, Received({"Queue": 1}, 10))
+        self.connections[client_id].receives(self.switchboard, Received(b'{"Queue":1}'))
         if full:
             (error,) = self.connections[client_id].take()
             assert error["code"] == "queue_full"

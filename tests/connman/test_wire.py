@@ -213,7 +213,7 @@ def test_one_object_a_line(manage: Manage) -> None:
     connman.send_message(1, {"text": "two\nlines"})
     client.receive_exactly(b'{"text":"two\\nlines"}\n')
     client.sock.sendall(b"[1]\n")
-    assert client.rest() == error("protocol_error", "a message that is no JSON object") + b"\n" + DC_1 + b"\n"
+    assert client.rest() == error("protocol_error", "a message that is no JSON: not an object") + b"\n" + DC_1 + b"\n"
     players.close()
 
 
