@@ -182,9 +182,14 @@ def _new_password_hash() -> str:
     Refusal: it is too short or too long.
     """
     if sys.stdin.isatty():
-        password = getpass.getpass("Password: ")
-        check_new_password(password)
-        if getpass.getpass("Again: ") != password:
+        try:
+            password = getpass.getpass("Password: ")
+            check_new_password(password)
+            again = getpass.getpass("Again: ")
+        except (EOFError, KeyboardInterrupt) as error:
+            print(file=sys.stderr)  # ends the line of the prompt
+            raise CommandFailed("no password was typed, nothing has changed") from error
+        if again != password:
             raise CommandFailed("these are two different passwords")
     else:
         line = sys.stdin.readline()

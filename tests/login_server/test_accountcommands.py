@@ -1,197 +1,238 @@
-"""`login-server account …` and `login-server database …`, in this process; passwords at a real terminal."""
+"""`login-server account …` and `login-server database …`: in this process, and one as a person types it."""
 
 import io
 import json
 import os
 import pty
-import select
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import gevent.socket
 import pytest
 from sqlalchemy import text
 
 from login_server import commands
-from login_server.accounts import Account, AccountStore, Passwords
+from login_server.accounts import AccountStore, Passwords
 from login_server.database import Database
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "correct horse"
-BITS = "a whole number, of 32 bits at most"
+URL = "sqlite:///login_server.sqlite"
+
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith("LOGIN_SERVER_"):
             monkeypatch.delenv(name)
 
-    def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
+    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
         """Exit status, stdout, stderr."""
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         try:
             status = commands.run(arguments)
         except SystemExit as exit_:
             assert isinstance(exit_.code, int)
             status = exit_.code
-        output = capsys.readouterr()
-        return status, output.out, output.err
+        output = capsysbinary.readouterr()
+        return status, output.out.decode(), output.err.decode()
 
     return run
 
 
-def account(name: str) -> Account:
-    database = Database("sqlite:///login_server.sqlite")
-    found = AccountStore(database).find(name)
-    database.close()
-    assert found is not None
-    return found
+def find(name: str, url: str = URL) -> Any:
+    database = Database(url)
+    try:
+        return AccountStore(database).find(name)
+    finally:
+        database.close()
 
 
-def test_the_life_of_an_account(run: Run) -> None:
-    assert run("account", "add", "Alice", given=f"{PASSWORD}\n") == (0, "Alice can log in, account 1\n", "")
-    assert Passwords().verify(account("alice").password_hash, PASSWORD)
-    assert run("account", "add", "alice") == (1, "", "login-server: the name alice is taken\n")
-    assert run("account", "set-password", "alice", given="battery staple\r\n") == (0, "Alice has a new password\n", "")
-    assert Passwords().verify(account("alice").password_hash, "battery staple")
-    assert run("account", "disable", "alice")[0] == 0
-    assert account("alice").disabled
+def test_an_account_from_its_beginning_on(run: Run) -> None:
+    passwords = Passwords()
+    assert run("account", "add", "Alice", stdin="correct horse\n") == (0, "Alice can log in, account 1\n", "")
+    assert passwords.verify(find("alice").password_hash, "correct horse")
+    assert run("account", "set-password", "alice", stdin="battery staple\r\n") == (0, "Alice has a new password\n", "")
+    assert passwords.verify(find("alice").password_hash, "battery staple")
     assert run("account", "set-rank", "alice", "1200") == (0, "alice has rank 1200\n", "")
-    assert run("account", "set-rank", "alice", "--", "-5")[0] == 0
+    assert run("account", "set-rank", "alice", "--", "-5") == (0, "alice has rank -5\n", "")
+    words = "alice can log in no more; a connection that is open stays\n"
+    assert run("account", "disable", "alice") == (0, words, "")
     status, listed, _ = run("account", "list")
     assert status == 0
     assert listed.startswith("Alice\trank -5\tadded 20")
     assert listed.endswith(" UTC\tdisabled\n")
-    assert run("account", "enable", "ALICE")[0] == 0
-    assert account("alice").disabled is False
+    assert run("account", "enable", "ALICE") == (0, "ALICE can log in\n", "")
+    assert not find("alice").disabled
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given", "status", "sentence"),
+    ("arguments", "stdin", "status", "sentence"),
     [
-        ("add a/b", PASSWORD, 1, "a name has 2 to 24 letters (a to z), digits or the characters _ . -"),
-        ("add bob", "short\n", 1, "a password has at least 8 characters"),
-        ("add bob", "x" * 1025, 1, "a password has at most 1024 characters"),
-        ("add bob", "", 1, "no password came from standard input"),
-        ("set-password bob", PASSWORD, 1, "there is no account bob"),
-        ("disable bob", "", 1, "there is no account bob"),
-        ("set-rank bob 1", "", 1, "there is no account bob"),
-        ("set-rank bob much", "", 2, "account set-rank: 'much' is no rank: " + BITS),
-        ("set-rank bob -- -x", "", 2, "account set-rank: '-x' is no rank: " + BITS),
-        ("set-rank bob 2147483648", "", 2, "account set-rank: '2147483648' is no rank: " + BITS),
-        ("import nowhere.jsonl", "", 1, "cannot read nowhere.jsonl: No such file or directory"),
-        ("export no/where.jsonl", "", 1, "cannot write no/where.jsonl: No such file or directory"),
+        ("account", "", 2, "account: say what to do: add, set-password, disable, enable, set-rank, list, export, "),
+        ("account add", "", 2, "account add: expected one name, got 0"),
+        ("account set-rank alice", "", 2, "account set-rank: expected NAME RANK, got 1"),
+        ("account set-rank alice ten", "", 2, "account set-rank: 'ten' is no rank: a whole number, of 32 bits at most"),
+        ("account set-rank alice 99999999999", "", 2, "account set-rank: '99999999999' is no rank: a whole number"),
+        ("account ad alice", "", 2, "login-server account: unknown command 'ad', did you mean 'add'?"),
+        ("database upgrad", "", 2, "login-server database: unknown command 'upgrad', did you mean 'upgrade'?"),
+        ("account list --databse-url x", "", 2, "there is no option --databse-url; did you mean --database-url?"),
+        ("account add a", "", 1, "a name has 2 to 24 letters (a to z), digits or the characters _ . -"),
+        ("account add bob", "short\n", 1, "a password has at least 8 characters"),
+        ("account add bob", "", 1, "no password came from standard input"),
+        ("account disable bob", "", 1, "there is no account bob"),
+        ("account set-password bob", "long enough\n", 1, "there is no account bob"),
+        ("account set-rank bob 5", "", 1, "there is no account bob"),
+        ("account import none.jsonl", "", 1, "cannot read none.jsonl: No such file or directory"),
+        ("account export no/folder.jsonl", "", 1, "cannot write no/folder.jsonl: No such file or directory"),
     ],
-)  # fmt: skip
-def test_what_cannot_be_done(run: Run, arguments: str, given: str, status: int, sentence: str) -> None:
-    assert run("account", *arguments.split(), given=given) == (status, "", f"login-server: {sentence}\n")
-
-
-@pytest.mark.parametrize(
-    "words", ["", "add", "add bob secret", "list bob", "dissable bob", "set-rank bob", "add -x bob"]
 )
-def test_wrong_use_is_one_sentence_and_status_2(run: Run, tmp_path: Path, words: str) -> None:
-    status, output, errors = run("account", *words.split(), given=PASSWORD)
-    assert (status, output, errors.count("\n")) == (2, "", 1)
-    assert errors.startswith("login-server")
-    assert list(tmp_path.iterdir()) == []
+def test_what_cannot_be_done_is_one_sentence(run: Run, arguments: str, stdin: str, status: int, sentence: str) -> None:
+    found, output, errors = run(*arguments.split(), stdin=stdin)
+    assert (found, output) == (status, "")
+    assert errors.removeprefix("login-server: ").startswith(sentence)
+    assert errors.count("\n") == 1
 
 
-def test_help_names_every_command(run: Run) -> None:
-    for group, names in (("account", "add set-password disable enable set-rank list export import"),
-                         ("database", "status upgrade")):  # fmt: skip
-        status, output, _ = run(group, "--help")
-        assert status == 0
-        for name in names.split():
-            assert name in output
-            assert run(group, name, "--help")[0] == 0
+def test_a_name_that_is_taken_is_said_before_a_password_is_asked_for(run: Run) -> None:
+    run("account", "add", "alice", stdin="correct horse\n")
+    assert run("account", "add", "ALICE") == (1, "", "login-server: the name ALICE is taken\n")
 
 
-def test_accounts_move_to_another_database_and_twice_is_once(run: Run, tmp_path: Path) -> None:
-    for name in ("Alice", "bob"):
-        run("account", "add", name, given=PASSWORD)
-    run("account", "disable", "bob")
-    run("account", "set-rank", "alice", "3")
-    assert run("account", "export", "all.jsonl")[0] == 0
-    assert stat.S_IMODE((tmp_path / "all.jsonl").stat().st_mode) == 0o600
-    before = account("alice"), account("bob")
-    (tmp_path / "login_server.sqlite").unlink()
-    said = "2 accounts imported, 0 were here already and stay as they are\n"
-    assert run("account", "import", "all.jsonl") == (0, said, "")
-    assert (account("alice"), account("bob")) == before
-    run("account", "set-password", "alice", given="battery staple")
-    changed = account("alice")
-    status, output, _ = run("account", "import", "-", given=(tmp_path / "all.jsonl").read_text())
+def test_accounts_move_to_another_database(run: Run, tmp_path: Path) -> None:
+    for name in ("alice", "Bob"):
+        run("account", "add", name, stdin="correct horse\n")
+    run("account", "set-rank", "bob", "7")
+    run("account", "disable", "alice")
+    words = "2 accounts are in players.jsonl, each with its password's hash: keep it to yourself\n"
+    assert run("account", "export", "players.jsonl") == (0, words, "")
+    assert stat.S_IMODE((tmp_path / "players.jsonl").stat().st_mode) == 0o600
+    status, exported, _ = run("account", "export", "-")
     assert status == 0
-    assert output.startswith("0 accounts imported, 2 were here already and stay as they are\n1 of those")
-    assert account("alice") == changed
+    assert exported == (tmp_path / "players.jsonl").read_text()
+    assert [json.loads(line)["name"] for line in exported.splitlines()] == ["alice", "Bob"]
+
+    other = "sqlite:///other.sqlite"
+    for given, new, old in (("players.jsonl", 2, 0), ("players.jsonl", 0, 2), ("-", 0, 2)):
+        words = f"{new} accounts imported, {old} were here already and stay as they are\n"
+        assert run("account", "import", given, "--database-url", other, stdin=exported) == (0, words, "")
+    for name in ("alice", "bob"):
+        assert find(name, other) == find(name)
+
+
+def test_an_account_of_the_same_name_stays_as_it_is(run: Run) -> None:
+    run("account", "add", "alice", stdin="correct horse\n")
+    before = find("alice")
+    line = json.dumps({"name": "ALICE", "password_hash": "$argon2id$other", "created_at": 5.0})
+    status, output, _ = run("account", "import", "-", stdin=line + "\n")
+    assert status == 0
+    assert output.splitlines()[1] == "1 of those have another password here: is it the same person?"
+    assert find("alice") == before
+
+
+GOOD = '{"name": "carol", "password_hash": "$argon2id$x", "created_at": 5.0}'
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "words"),
     [
-        b"{",
-        b'{"name":"bob"}',
-        b'{"name":"b","password_hash":"x","created_at":1}',
-        b'{"name":"bob","password_hash":"","created_at":1}',
-        b'{"name":"bob","password_hash":"x","created_at":1,"rank":99999999999}',
-        b'{"name":"bob","password_hash":"x","created_at":1,"sex":"m"}',
-        b'{"name":"ALICE","password_hash":"x","created_at":1}',
-        b"\xff",
-        b"x" * 100_000,
+        ("my shopping list", "JSON is malformed"),
+        ('{"name": "bob"}', "Object missing required field `password_hash`"),
+        ('{"name": "b", "password_hash": "x", "created_at": 1}', "a name has 2 to 24 letters"),
+        ('{"name": "bob", "password_hash": "", "created_at": 1}', "a password hash is printable ASCII"),
+        ('{"name": "bob", "password_hash": "x", "created_at": 1, "rank": 9999999999}', "a rank is a whole number"),
+        ('{"name": "bob", "password_hash": "x", "created_at": 1, "admin": true}', "unknown field `admin`"),
+        ('{"name": "CAROL", "password_hash": "x", "created_at": 1}', "CAROL comes twice"),
+        ('{"name": "\\u00e4\\u00f6"}', "Object missing"),
+        ("x" * 70_000, "too long"),
     ],
 )
-def test_a_bad_line_is_named_and_nothing_is_imported(run: Run, tmp_path: Path, line: bytes) -> None:
-    good = json.dumps({"name": "alice", "password_hash": "x", "created_at": 1.0}).encode()
-    (tmp_path / "some.jsonl").write_bytes(good + b"\n\n" + line + b"\n")
-    status, output, errors = run("account", "import", "some.jsonl")
-    assert (status, output, errors.count("\n")) == (1, "", 1)
-    assert errors.startswith("login-server: some.jsonl, line 3: ")
+def test_one_wrong_line_and_nothing_is_imported(run: Run, line: str, words: str) -> None:
+    status, output, errors = run("account", "import", "-", stdin=f"{GOOD}\n\n{line}\n")
+    assert (status, output) == (1, "")
+    assert errors.startswith("login-server: standard input, line 3: ")
+    assert words in errors
+    assert errors.endswith("; nothing was imported\n")
     assert run("account", "list")[1] == ""
 
 
-def test_databases_are_told_and_upgraded(run: Run) -> None:
-    status, output, _ = run("database", "status")
-    assert (status, "the database is empty" in output) == (0, True)
-    assert run("database", "upgrade")[0] == 0
-    assert run("database", "status")[0] == 0
-    database = Database("sqlite:///login_server.sqlite")
+def test_revisions_from_the_command_line(run: Run) -> None:
+    words = "the database is empty; this version needs revision 0003, and makes it when it first serves\n"
+    assert run("database", "status") == (0, words, "")
+    status, applied, _ = run("database", "upgrade")
+    assert status == 0
+    assert [line[:13] for line in applied.splitlines()] == ["applied: 0001", "applied: 0002", "applied: 0003"]
+    assert run("database", "upgrade") == (0, "the database is up to date\n", "")
+    database = Database(URL)
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-    for command in (("serve", "--player-port=0"), ("account", "list"), ("launcher", "list")):
+    status, told, _ = run("database", "status")
+    assert status == 0
+    assert told.startswith("the database has revision 0002, and this version needs 0003\nto be applied: 0003  ")
+    for command in (["account", "list"], ["launcher", "list"], ["serve", "--player-port", "0"]):
         status, output, errors = run(*command)
         assert (status, output) == (1, "")
-        assert "run 'login-server database upgrade'" in errors.splitlines()[-1]
-    assert "0003" in run("database", "upgrade")[1]
+        assert "make a copy of it, then run 'login-server database upgrade'" in errors
+    assert run("database", "upgrade")[0] == 0
+    assert run("account", "list") == (0, "", "")
     with database.transaction() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
-    for command in (("serve", "--player-port=0"), ("database", "upgrade")):
-        status, _, errors = run(*command)
-        assert status == 1
-        assert "has revision 0999 of its tables, which a newer version of this program has made" in errors
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
+    words = "the database has revision 9999, of a newer version; this one knows 0003 at most\n"
+    assert run("database", "status") == (0, words, "")
 
 
-def test_a_password_at_a_terminal_is_not_shown(tmp_path: Path) -> None:
-    master, slave = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "login_server", "account", "add", "alice"],
-        cwd=tmp_path, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-    )  # fmt: skip
-    os.close(slave)
-    shown = b""
-    for prompt in (b"Password: ", b"Again: ", b"account 1"):
-        while prompt not in shown:
-            assert select.select([master], [], [], 30)[0], shown
-            shown += os.read(master, 4096)
-        if prompt.endswith(b": "):
-            os.write(master, PASSWORD.encode() + b"\n")
-    assert process.wait(30) == 0
-    os.close(master)
-    assert PASSWORD.encode() not in shown
+def test_help_answers(run: Run) -> None:
+    for arguments in (["account", "--help"], ["account", "import", "--help"], ["database", "upgrade", "-h"]):
+        status, output, _ = run(*arguments)
+        assert status == 0
+        assert "--database-url" in output.replace("-\n", "-")  # a line may end there
+
+
+def at_a_terminal(folder: Path, *passwords: bytes) -> tuple[int, bytes]:
+    """Type one line at each prompt of `account add alice`; return the exit status and what the terminal shows."""
+    here, there = pty.openpty()
+    os.set_blocking(here, False)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "login_server", "account", "add", "alice"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            start_new_session=True,
+        )
+    finally:
+        os.close(there)
+    shown, waiting = b"", list(passwords)
+    try:
+        while some := read_terminal(here):
+            shown += some
+            if shown.endswith(b": ") and waiting:
+                os.write(here, waiting.pop(0) + b"\n")
+    finally:
+        os.close(here)
+    return process.wait(20), shown
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """What it shows next; nothing when the far end has gone."""
+    gevent.socket.wait_read(descriptor, timeout=30)
+    try:
+        return os.read(descriptor, 1024)
+    except OSError:
+        return b""
+
+
+def test_a_person_types_the_password_twice_and_unseen(tmp_path: Path) -> None:
+    status, shown = at_a_terminal(tmp_path, b"correct horse", b"battery staple")
+    assert (status, shown) == (1, b"Password: \r\nAgain: \r\nlogin-server: these are two different passwords\r\n")
+    status, shown = at_a_terminal(tmp_path, b"correct horse", b"correct horse")
+    assert (status, shown) == (0, b"Password: \r\nAgain: \r\nalice can log in, account 1\r\n")
