@@ -21,8 +21,10 @@ from connhandler.handler import ConnectionHandler
 from connhandler.incoming import IncomingConnectionHandler
 from connhandler.incomingqueue import IncomingQueue
 from connhandler.limits import Limits
+from connhandler.lines import LineConnectionReader, LineConnectionWriter
 from connhandler.messages import Message, PeerConnected, PeerDisconnected
 from connhandler.outgoing import OutgoingConnectionHandler
+from connhandler.raw import RawConnectionReader, RawConnectionWriter
 from connhandler.service import Service
 from connhandler.tcpmessage import TcpMessageConnectionReader, TcpMessageConnectionWriter
 from connhandler.workers import TaskPool, WorkerPool
@@ -42,6 +44,8 @@ __all__ = [
     "IncomingConnectionHandler",
     "IncomingQueue",
     "Limits",
+    "LineConnectionReader",
+    "LineConnectionWriter",
     "Message",
     "OutgoingConnectionHandler",
     "Peer",
@@ -49,6 +53,8 @@ __all__ = [
     "PeerDisconnected",
     "ProtocolError",
     "ProtocolSwitch",
+    "RawConnectionReader",
+    "RawConnectionWriter",
     "RefusalReason",
     "Service",
     "ServiceEnded",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connhandler import DisconnectReason, IncomingConnectionHandler, Peer, RefusalReason, Timer
 from connhandler.raw import RawConnectionReader, RawConnectionWriter
 from iot_manager.dialects import Dialect, Part
+from iot_manager.rawdialect import RawDialect
 from iot_manager.requests import Requests
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ class DevicePeer(Peer):
         waiting: what was said to it and is kept apart from what was said before.
         spoken_at: when something was sent last.
         commanded_at: when a command was.
-        fault: what it has done wrong, for its goodbye.
     """
 
     requires_login = True
@@ -85,7 +85,6 @@ class DevicePeer(Peer):
     challenge: Any = None
     spoken_at = float("-inf")
     commanded_at = float("-inf")
-    fault = ""
 
 
 class DeviceReader(RawConnectionReader):
@@ -103,7 +102,7 @@ class DeviceWriter(RawConnectionWriter):
 
     def encode_goodbye(self, reason: DisconnectReason, detail: str, exception: BaseException | None) -> bytes:
         dialect = self._peer.dialect
-        return dialect.goodbye(self._peer.fault) if dialect is not None else b"end\n"
+        return dialect.goodbye if dialect is not None else RawDialect.goodbye
 
 
 class DeviceHandler(IncomingConnectionHandler):

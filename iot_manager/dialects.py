@@ -64,6 +64,8 @@ class Dialect(ABC):
     """
 
     name: ClassVar[DialectName]
+    goodbye: ClassVar[bytes]
+    """The last words, as they go over the wire. Neither dialect can say why: whatever else came would be a command."""
 
     def __init__(self, max_info_bytes: int) -> None:
         self.error = ""
@@ -88,10 +90,6 @@ class Dialect(ABC):
             ValueError: it is too long.
         """
 
-    @abstractmethod
-    def goodbye(self, reason: str) -> bytes:
-        """Return the last words; `reason` is empty where the device has done nothing wrong."""
-
     @property
     def is_holding(self) -> bool:
         """Whether it holds what may be a message, or the beginning of something that is expected."""
@@ -106,6 +104,7 @@ class FramedDialect(Dialect):
     """Each message with its length."""
 
     name = "framed"
+    goodbye = len(END).to_bytes(LENGTH_BYTES) + END
 
     def receive_data(self, data: bytes) -> Iterator[Part]:
         data = self._held + data if self._held else data
@@ -127,9 +126,6 @@ class FramedDialect(Dialect):
         if len(data) > MAX_FRAME_BYTES:
             raise ValueError(f"a message of {len(data)} bytes: {MAX_FRAME_BYTES} are the most in the framed dialect")
         return len(data).to_bytes(LENGTH_BYTES) + data
-
-    def goodbye(self, reason: str) -> bytes:
-        return (self.frame(reason.encode()[:MAX_FRAME_BYTES]) if reason else b"") + self.frame(END)
 
     def _part(self, message: bytes) -> Part:
         if message == HEART:

@@ -304,7 +304,7 @@ class Manager:
             limits=self._limits.of_connections(self._backlog),
             ssl_context=self._ssl_context,
             receive_bytes=self._limits.receive_bytes,
-            refusal=DIALECTS["framed" if self._dialect == "framed" else "raw"](0).goodbye(""),
+            refusal=DIALECTS["framed" if self._dialect == "framed" else "raw"].goodbye,
         )
         self._handler.listen()
         self._port = self._handler.port

@@ -32,6 +32,7 @@ class RawDialect(Dialect):
     """What arrives together is one message, but for what was asked for."""
 
     name = "raw"
+    goodbye = GOODBYE
 
     def __init__(self, max_info_bytes: int) -> None:
         super().__init__(max_info_bytes)
@@ -42,9 +43,6 @@ class RawDialect(Dialect):
 
     def frame(self, data: bytes) -> bytes:
         return data
-
-    def goodbye(self, reason: str) -> bytes:
-        return GOODBYE
 
     @property
     def is_holding(self) -> bool:

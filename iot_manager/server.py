@@ -239,7 +239,6 @@ class DeviceServer(CentralTask):
         """Turn away a device that is not accepted yet."""
         self.counters["rejected"] += 1
         self._logger.info("rejected a device from %s: %s", peer.address, reason)
-        peer.fault = reason
         self._leave(peer, reason)
         peer.disconnect(reason)
 

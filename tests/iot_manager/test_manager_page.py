@@ -67,4 +67,4 @@ def test_the_probes_and_bounds_are_those_of_the_page() -> None:
     assert (limits.handshake_seconds, limits.raw_gap_seconds) == (15, 0.05)
     assert (limits.replacements, limits.replacement_seconds, limits.refusal_seconds) == (5, 60, 60)
     assert GOODBYE == b"end\n"
-    assert FramedDialect(1).goodbye("") == b"\x00\x01\x03"
+    assert FramedDialect.goodbye == b"\x00\x01\x03"
