@@ -1,5 +1,6 @@
 """A login server without sockets: scripted conversations through `handle`, a real SQLite file, a clock that obeys."""
 
+import logging
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,16 @@ class House:
 
     def checker(self, server_id: str = "home/one") -> TicketChecker:
         return TicketChecker(PUBLIC_KEY, "login-server", server_id)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """`commands.run("serve", …)` sets up logging to a stderr that is gone after the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
