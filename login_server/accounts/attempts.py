@@ -199,7 +199,11 @@ class Attempts:
 
     def _remembered(self, key: Key, now: float) -> Failures | None:
         failures = self._failures.get(key)
-        return failures if failures and now < failures.last + FORGET_SECONDS else None
+        if failures is None:
+            return None
+        # The clock may have been set back: a delay that has begun lasts no longer than it would from now on.
+        failures.last = min(failures.last, now)
+        return failures if now < failures.last + FORGET_SECONDS else None
 
     def _count(self, key: Key, now: float) -> None:
         failures = self._remembered(key, now)

@@ -3,9 +3,11 @@
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from connhandler.testing import run_work
+from login_server.accounts.attempts import FORGET_SECONDS
 from login_server.protocol import (
     ChangePassword,
     LoggedIn,
@@ -172,3 +174,55 @@ def test_guessing_the_old_password_has_an_end_too(house: "House") -> None:
     for _ in range(5):
         house.tell(player, ChangePassword(old_password="wrong horse", new_password="battery staple"))
     assert player.disconnected
+
+
+def test_too_many_attempts_reach_the_player_and_end_no_connection(house: "House") -> None:
+    assert house.tell(house.visitor(), Register(name="alice", password=PASSWORD)) == [Registered(name="alice")]
+    guesser = house.visitor()
+    for number in range(5):
+        house.tell(guesser, LogIn(name="alice", password=f"guess number {number}"))
+    player = house.visitor()
+    for _ in range(10):
+        words = house.refused("too_many_attempts", "log_in", house.tell(player, LogIn(name="alice", password=PASSWORD)))
+        assert words == "too many wrong names or passwords, try again in 2 seconds"
+    assert not player.disconnected
+    house.pass_time(2)
+    house.log_in("alice", player)
+
+
+def test_wrong_old_passwords_count_as_wrong_log_ins_do(house: "House") -> None:
+    player = house.player("alice")
+    for _ in range(4):
+        wrong = ChangePassword(old_password="wrong horse", new_password="battery staple")
+        house.refused("wrong_login", "change_password", house.tell(player, wrong))
+    house.refused("wrong_login", "log_in", house.tell(house.visitor(), LogIn(name="alice", password="wrong horse")))
+    change = ChangePassword(old_password=PASSWORD, new_password="battery staple")
+    house.refused("too_many_attempts", "change_password", house.tell(player, change))
+    assert not player.disconnected
+    house.pass_time(2)
+    assert house.tell(player, change) == [PasswordChanged()]
+
+
+def test_nobody_learns_from_the_answers_which_names_are_taken(house: "House") -> None:
+    """Nor which accounts are disabled: on the wire, not a byte is different, however often it is tried."""
+    for name in ("alice", "dora"):
+        house.tell(house.visitor(), Register(name=name, password=PASSWORD))
+    house.accounts.set_disabled("dora", True)
+    answers = []
+    for name in ("alice", "dora", "nobody"):
+        house.pass_time(FORGET_SECONDS)
+        guesser, other = house.visitor(), house.visitor()
+        log_in = LogIn(name=name, password="wrong horse")
+        said = [house.tell(who, log_in) for who in (guesser,) * 5 + (other,) * 3]
+        answers.append(([msgspec.json.encode(messages) for messages in said], guesser.disconnect_detail))
+    assert answers[0] == answers[1] == answers[2]
+    assert [b"too_many_attempts" in data for data in answers[0][0]] == [False] * 5 + [True] * 3
+
+
+def test_a_disabled_account_says_so_to_who_knows_its_password(house: "House") -> None:
+    house.tell(house.visitor(), Register(name="dora", password=PASSWORD))
+    house.accounts.set_disabled("dora", True)
+    player = house.visitor()
+    words = house.refused("account_disabled", "log_in", house.tell(player, LogIn(name="dora", password=PASSWORD)))
+    assert words == "this account is disabled"
+    assert not player.peer.logged_in

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from login_server.accounts import attempts as module
 from login_server.accounts.attempts import (
@@ -13,6 +13,7 @@ from login_server.accounts.attempts import (
     RULES,
     Attempt,
     Attempts,
+    Key,
     Outcome,
     Verdict,
     in_words,
@@ -150,6 +151,63 @@ def test_many_at_the_same_moment_who_are_right_all_get_in() -> None:
     assert (done, waiting) == (500, set())
 
 
+def test_who_waits_for_an_address_may_then_have_to_wait_for_the_account() -> None:
+    attempts = Attempts()
+    full = [attempts.new(f"player{number}", AWAY) for number in range(RULES["address"].free)]
+    taken = [attempts.new("alice", f"203.0.113.{number}") for number in range(RULES["account"].free)]
+    assert {attempts.begin(attempt, NOW) for attempt in full + taken} == {Verdict.GO}
+    late = attempts.new("alice", AWAY)
+    assert attempts.begin(late, NOW) is Verdict.WAIT
+    assert attempts.finish(full[0], Outcome.UNDECIDED, NOW) == []
+    assert attempts.finish(taken[0], Outcome.UNDECIDED, NOW) == [(late, Verdict.GO)]
+    assert [attempts.finish(attempt, Outcome.UNDECIDED, NOW) for attempt in full[1:] + taken[1:]] == [[]] * 23
+    assert attempts.finish(late, Outcome.RIGHT, NOW) == []
+
+
+def test_those_who_wait_go_in_the_order_they_came() -> None:
+    attempts = Attempts()
+    many = [attempts.new("alice", f"192.0.2.{number}") for number in range(8)]
+    for attempt in many:
+        attempts.begin(attempt, NOW)
+    for number in range(3):
+        assert attempts.finish(many[number], Outcome.RIGHT, NOW) == [(many[number + 5], Verdict.GO)]
+
+
+def test_one_alone_at_a_time_when_no_failure_is_free() -> None:
+    attempts = Attempts()
+    now = fail(attempts, "alice", AWAY, 5) + 2.0
+    first, second = attempts.new("alice", HOME), attempts.new("alice", AWAY)
+    assert attempts.begin(first, now) is Verdict.GO
+    assert attempts.begin(second, now) is Verdict.WAIT
+    assert attempts.finish(first, Outcome.WRONG, now + 1.0) == [(second, 4.0)]
+
+
+def test_who_can_have_no_account_is_counted_by_address_alone() -> None:
+    attempts = Attempts(["192.0.2.2"])
+    for name in ("", "a", "no name", "x" * 25, "x" * 4096, "álice", "alice\n"):
+        assert attempts.new(name, AWAY).keys == (("address", AWAY),)
+        assert attempts.new(name, "192.0.2.2").keys == ()
+    for number in range(RULES["address"].free):
+        assert try_once(attempts, f"no name {number}", AWAY, Outcome.WRONG, NOW) is Verdict.GO
+    assert try_once(attempts, "no name", AWAY, Outcome.WRONG, NOW) == 2.0
+    assert try_once(attempts, "no name", "192.0.2.2", Outcome.WRONG, NOW) is Verdict.GO
+
+
+def test_a_host_with_many_ipv6_addresses_is_one() -> None:
+    attempts = Attempts()
+    for number in range(RULES["address"].free):
+        assert try_once(attempts, f"player{number}", f"2001:db8::{number:x}", Outcome.WRONG, NOW) is Verdict.GO
+    assert try_once(attempts, "another", "2001:db8::ffff:1", Outcome.WRONG, NOW) == 2.0
+    assert try_once(attempts, "another", "2001:db8:0:1::1", Outcome.WRONG, NOW) is Verdict.GO
+
+
+def test_a_clock_that_is_set_back_makes_no_delay_longer() -> None:
+    attempts = Attempts()
+    now = fail(attempts, "alice", AWAY, 5) - 86_400
+    assert try_once(attempts, "alice", HOME, Outcome.RIGHT, now) == 2.0
+    assert try_once(attempts, "alice", HOME, Outcome.RIGHT, now + 2.0) is Verdict.GO
+
+
 def test_a_proxy_is_not_counted_and_is_nobodys_place() -> None:
     attempts = Attempts(["::ffff:192.0.2.1"])
     for number in range(100):
@@ -169,6 +227,9 @@ def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(attempts._failures) <= 10
     assert len(attempts._owners) <= 10
     assert list(attempts._owners["alice"]) == ["10.2.0.97", "10.2.0.98", "10.2.0.99"]
+    # The failure longest ago goes first, never the latest.
+    assert ("account", "player99") in attempts._failures
+    assert ("account", "player0") not in attempts._failures
     verdicts = [attempts.begin(attempts.new("bob", f"10.3.0.{number}"), NOW) for number in range(20)]
     assert Counter(verdicts) == {Verdict.GO: 5, Verdict.WAIT: 4, Verdict.FULL: 11}
 
@@ -203,17 +264,27 @@ class Machine(RuleBasedStateMachine):
         self.now = NOW
         self.going: list[Attempt] = []
         self.waiting: set[Attempt] = set()
-        self.failures: dict[tuple[str, ...], list[float]] = {}
+        self.failures: dict[Key, list[float]] = {}
 
-    @rule(name=st.sampled_from(["alice", "bob", "no name"]), host=st.integers(1, 3))
-    def come(self, name: str, host: int) -> None:
-        attempt = self.attempts.new(name, f"192.0.2.{host}")
-        self.hear(attempt, self.attempts.begin(attempt, self.now))
+    @rule(
+        name=st.sampled_from(["alice", "bob", "no name"]), host=st.integers(1, 3), times=st.sampled_from([1, 1, 8, 25])
+    )
+    def come(self, name: str, host: int, times: int) -> None:
+        for _ in range(times):
+            attempt = self.attempts.new(name, f"192.0.2.{host}")
+            self.hear(attempt, self.attempts.begin(attempt, self.now))
 
-    @rule(which=st.integers(0, 1000), outcome=st.sampled_from([*Outcome, Outcome.WRONG, Outcome.WRONG]))
-    def end(self, which: int, outcome: Outcome) -> None:
-        if not self.going:
-            return
+    @precondition(lambda self: self.going)
+    @rule(
+        which=st.integers(0, 1000),
+        outcome=st.sampled_from([*Outcome, Outcome.WRONG, Outcome.WRONG]),
+        times=st.sampled_from([1, 1, 4]),
+    )
+    def end(self, which: int, outcome: Outcome, times: int) -> None:
+        for _ in range(min(times, len(self.going))):
+            self.end_one(which, outcome)
+
+    def end_one(self, which: int, outcome: Outcome) -> None:
         attempt = self.going.pop(which % len(self.going))
         for key in attempt.keys:
             times = self.failures.setdefault(key, [])
@@ -233,34 +304,55 @@ class Machine(RuleBasedStateMachine):
         self.now += seconds
 
     def hear(self, attempt: Attempt, verdict: Verdict | float) -> None:
+        """Was it right to say this, by what has happened so far?"""
+        closed_for = max((self.closed_for(key) for key in attempt.keys), default=0.0)
+        if isinstance(verdict, float):
+            assert 0.0 < verdict == closed_for
+            return
+        # Whoever comes when nothing is closed, or is woken then, is let in or waits: a right password gets in.
+        assert closed_for == 0.0
         if verdict is Verdict.GO:
             self.going.append(attempt)
-            for key in attempt.keys:
-                self.check_open(key)
-        elif verdict is Verdict.WAIT:
-            self.waiting.add(attempt)
+            assert all(self.running(key) <= self.most(key) for key in attempt.keys)
         else:
-            assert isinstance(verdict, float)
-            assert 0 < verdict <= max(RULES[key[0]].most_seconds for key in attempt.keys)
+            assert verdict is Verdict.WAIT
+            assert any(self.running(key) >= self.most(key) for key in attempt.keys)
+            assert attempt not in self.waiting
+            self.waiting.add(attempt)
+
+    def count(self, key: Key) -> int:
+        times = self.failures.get(key)
+        return len(times) if times and self.now < times[-1] + FORGET_SECONDS else 0
+
+    def closed_for(self, key: Key) -> float:
+        rule, count = RULES[key[0]], self.count(key)
+        if count < rule.free:
+            return 0.0
+        delay = min(rule.first_seconds * 2.0 ** (count - rule.free), rule.most_seconds)
+        return max(self.failures[key][-1] + delay - self.now, 0.0)
+
+    def running(self, key: Key) -> int:
+        return sum(key in attempt.keys for attempt in self.going)
+
+    def most(self, key: Key) -> int:
+        """At the same moment."""
+        return max(RULES[key[0]].free - self.count(key), 1)
+
+    @invariant()
+    def what_is_counted_is_what_is_there(self) -> None:
+        keys = {key for attempt in self.going for key in attempt.keys}
+        assert self.attempts._running == {key: self.running(key) for key in keys}
+        queued = [attempt for queue in self.attempts._queues.values() for attempt in queue]
+        assert self.attempts._waiting == len(queued) == len(self.waiting)
+        assert set(queued) == self.waiting
 
     @invariant()
     def whoever_waits_waits_for_somebody(self) -> None:
         assert not self.waiting or self.going
 
-    def check_open(self, key: tuple[str, ...]) -> None:
-        """An attempt has begun: was it within what this key has left, and not before its delay was over?"""
-        times = self.failures.get(key, [])
-        if times and self.now >= times[-1] + FORGET_SECONDS:
-            times = []
-        running = sum(key in attempt.keys for attempt in self.going)
-        left = RULES[key[0]].free - len(times)
-        assert running <= max(left, 1)
-        if left <= 0:
-            assert self.now >= times[-1] + RULES[key[0]].delay(len(times))
-
     def teardown(self) -> None:
         while self.going:
-            self.end(0, Outcome.UNDECIDED)
+            self.end_one(0, Outcome.UNDECIDED)
         assert not self.waiting
         assert not self.attempts._running
         assert not self.attempts._queues

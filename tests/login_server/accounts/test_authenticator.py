@@ -1,5 +1,6 @@
 """The way through database and hashing to an answer, as a central task takes it; on a real SQLite file."""
 
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,17 @@ from sqlalchemy import text
 
 from connhandler import CentralTask
 from connhandler.jsonmessage import Refused
-from connhandler.testing import ManualClock, run_queue, run_work
-from login_server.accounts import Account, AccountOffice, DatabaseFailed, Passwords, Refusal, SchemaMismatch
+from connhandler.testing import ManualClock, run_queue, run_timers, run_work
+from login_server.accounts import (
+    Account,
+    AccountOffice,
+    DatabaseAway,
+    DatabaseFailed,
+    Passwords,
+    Refusal,
+    SchemaMismatch,
+    attempts,
+)
 
 PASSWORD = "correct horse"
 HOME, AWAY = "192.0.2.1", "198.51.100.7"
@@ -160,6 +170,84 @@ def test_when_there_is_no_room_it_is_busy_and_counts_for_nothing(tmp_path: Path)
     finally:
         gate.set()
         desk.close()
+
+
+def test_many_wrong_at_the_same_moment_behind_one_address_are_counted_as_one_after_the_other(desk: Desk) -> None:
+    answers = [desk.begin(f"player{number}", PASSWORD, AWAY) for number in range(100)]
+    run_work(desk.central)
+    at_once = [answer.code for (answer,) in answers if isinstance(answer, Refusal)]
+    one_by_one = [desk.code(f"somebody{number}", PASSWORD, "203.0.113.1") for number in range(100)]
+    assert at_once == one_by_one == ["wrong_login"] * 20 + ["too_many_attempts"] * 80
+
+
+def test_the_words_say_how_the_delay_grows(desk: Desk) -> None:
+    for _ in range(5):
+        desk.ask("alice", "wrong horse", AWAY)
+    for words, seconds in (("2 seconds", 2), ("4 seconds", 4), ("8 seconds", 8)):
+        answer = desk.ask("alice", PASSWORD, AWAY)
+        assert isinstance(answer, Refusal)
+        assert answer.message == f"too many wrong names or passwords, try again in {words}"
+        desk.clock.advance(seconds)
+        assert desk.code("alice", "wrong horse", AWAY) == "wrong_login"
+
+
+def test_everybody_gets_one_answer(desk: Desk) -> None:
+    generator = random.Random(1)
+    answers = []
+    for number in range(300):
+        name, password = generator.choice(["alice", "dora", "nobody", "no name"]), generator.choice([PASSWORD, "wrong"])
+        answers.append(desk.begin(name, password, f"10.0.0.{generator.randrange(20)}"))
+        if number % 50 == 0:
+            run_work(desk.central)
+            desk.clock.advance(60)
+    run_work(desk.central)
+    assert [len(answer) for answer in answers] == [1] * 300
+    codes = {answer.code if isinstance(answer, Refusal) else "welcome" for (answer,) in answers}
+    assert codes == {"welcome", "wrong_login", "too_many_attempts", "account_disabled"}
+    assert not desk.office.authenticator._waiting
+
+
+def test_when_too_many_wait_it_is_busy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "MAX_WAITING", 10)
+    answers = [desk.begin("alice", PASSWORD, f"10.0.0.{number}") for number in range(20)]
+    run_work(desk.central)
+    codes = [answer.code if isinstance(answer, Refusal) else "welcome" for (answer,) in answers]
+    assert codes == ["welcome"] * 15 + ["busy"] * 5
+
+
+def test_a_database_that_is_away_is_asked_once_and_counts_for_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fail(*arguments: str) -> None:
+        asked.append(arguments)
+        raise DatabaseAway("no route to host")
+
+    with monkeypatch.context() as away:
+        away.setattr(desk.office.store, "find", fail)
+        away.setattr(desk.office.database_calls, "_probe_function", fail)
+        for _ in range(30):
+            assert desk.code("alice", "wrong horse") == "database_away"
+        assert asked == [("alice",), ()]  # the log-in, then the probe
+    desk.clock.advance(1.25 * PROBE_SECONDS)
+    run_timers(desk.central)
+    run_work(desk.central)
+    assert desk.code("alice") == "welcome"
+
+
+def test_a_password_that_could_not_be_checked_counts_for_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(password_hash: str | None, password: str) -> bool:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.quick, "verify", fail)
+        for _ in range(30):
+            assert desk.code("alice", "wrong horse") == "busy"
+    assert {record.getMessage() for record in caplog.records} == {"a password could not be checked"}
+    assert desk.code("alice") == "welcome"
 
 
 def test_a_database_that_fails_counts_for_nothing(desk: Desk, tmp_path: Path) -> None:
