@@ -23,6 +23,7 @@ from login_server.accounts import (
     SchemaMismatch,
     attempts,
 )
+from login_server.databasecalls import PROBE_SECONDS
 
 PASSWORD = "correct horse"
 HOME, AWAY = "192.0.2.1", "198.51.100.7"
