@@ -177,7 +177,8 @@ class Attempts:
 
     def _wake(self, key: Key, now: float) -> Iterable[tuple[Attempt, Verdict | float]]:
         queue = self._queues.get(key)
-        while queue and (self._closed_for(key, now) or self._has_room(key, now)):
+        # A key that is closed has room: it was closed by the only attempt that was under way.
+        while queue and self._has_room(key, now):
             self._waiting -= 1
             attempt = queue.popleft()
             verdict = self.begin(attempt, now)
@@ -232,7 +233,7 @@ class Attempts:
 def network_of(address: str) -> str:
     """What one household or host has: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]  # of a socket that is no internet socket
     if isinstance(parsed, ipaddress.IPv6Address):

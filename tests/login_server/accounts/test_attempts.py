@@ -88,6 +88,22 @@ def test_an_attack_from_elsewhere_does_not_keep_the_owner_out_where_the_owner_wa
     assert try_once(attempts, "ALICE", HOME, Outcome.RIGHT, now) is Verdict.GO
 
 
+def test_the_owner_gets_in_though_somebody_else_has_closed_the_address() -> None:
+    attempts = Attempts()
+    try_once(attempts, "alice", HOME, Outcome.RIGHT, NOW)
+    for number in range(RULES["address"].free):
+        try_once(attempts, f"player{number}", HOME, Outcome.WRONG, NOW)
+    assert try_once(attempts, "bob", HOME, Outcome.RIGHT, NOW) == 2.0
+    assert try_once(attempts, "alice", HOME, Outcome.RIGHT, NOW) is Verdict.GO
+
+
+def test_an_account_is_the_same_in_any_case() -> None:
+    attempts = Attempts()
+    for name in ("alice", "ALICE", "Alice", "aLICE", "alicE"):
+        assert try_once(attempts, name, AWAY, Outcome.WRONG, NOW) is Verdict.GO
+    assert try_once(attempts, "AliCe", AWAY, Outcome.WRONG, NOW) == 2.0
+
+
 def test_the_owners_place_is_closed_too_when_the_guesses_come_from_there() -> None:
     attempts = Attempts()
     try_once(attempts, "alice", HOME, Outcome.RIGHT, NOW)
@@ -232,6 +248,26 @@ def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("account", "player0") not in attempts._failures
     verdicts = [attempts.begin(attempts.new("bob", f"10.3.0.{number}"), NOW) for number in range(20)]
     assert Counter(verdicts) == {Verdict.GO: 5, Verdict.WAIT: 4, Verdict.FULL: 11}
+
+
+def test_what_is_forgotten_first_was_last_used_the_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("MAX_KEYS", 6), ("MAX_PLACES", 3)):
+        monkeypatch.setattr(module, name, most)
+    attempts = Attempts()
+    for name, host in (("alice", 1), ("bob", 2), ("carol", 3), ("alice", 1), ("dora", 4)):
+        try_once(attempts, name, f"10.0.0.{host}", Outcome.WRONG, NOW)
+    assert [key[1] for key in attempts._failures if key[0] == "account"] == ["carol", "alice", "dora"]
+    for host in (1, 2, 3, 1, 4):
+        try_once(attempts, "owner", f"10.0.1.{host}", Outcome.RIGHT, NOW)
+    assert list(attempts._owners["owner"]) == ["10.0.1.3", "10.0.1.1", "10.0.1.4"]
+
+
+def test_no_memory_is_kept_for_what_is_over() -> None:
+    attempts = Attempts()
+    for number in range(100):
+        try_once(attempts, f"player{number}", f"10.0.0.{number}", Outcome.WRONG, NOW)
+    try_once(attempts, "alice", HOME, Outcome.WRONG, NOW + FORGET_SECONDS)
+    assert set(attempts._failures) == {("address", HOME), ("account", "alice")}
 
 
 @pytest.mark.parametrize(
