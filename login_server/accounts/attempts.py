@@ -41,6 +41,9 @@ MAX_PLACES = 16
 
 MAX_WAITING = 10_000
 
+MAX_WAITING_FROM_PLACE = 2_000
+"""So that one host cannot take all the room."""
+
 Key = tuple[str, ...]
 
 
@@ -124,6 +127,7 @@ class Attempts:
         self._running: dict[Key, int] = {}
         self._queues: dict[Key, deque[Attempt]] = {}
         self._waiting = 0
+        self._waiting_from: dict[str, int] = {}  # by place
 
     def new(self, name: str, address: str) -> Attempt:
         """An attempt that has not begun."""
@@ -150,11 +154,7 @@ class Attempts:
             return seconds
         for key in attempt.keys:
             if not self._has_room(key, now):
-                if self._waiting >= MAX_WAITING:
-                    return Verdict.FULL
-                self._waiting += 1
-                self._queues.setdefault(key, deque()).append(attempt)
-                return Verdict.WAIT
+                return self._wait(attempt, key)
         for key in attempt.keys:
             self._running[key] = self._running.get(key, 0) + 1
         return Verdict.GO
@@ -175,12 +175,31 @@ class Attempts:
             self._remember(attempt.name, attempt.place)
         return [verdict for key in attempt.keys for verdict in self._wake(key, now)]
 
+    def _wait(self, attempt: Attempt, key: Key) -> Verdict:
+        if self._waiting >= MAX_WAITING:
+            return Verdict.FULL
+        if attempt.place is not None:
+            from_there = self._waiting_from.get(attempt.place, 0)
+            if from_there >= MAX_WAITING_FROM_PLACE:
+                return Verdict.FULL
+            self._waiting_from[attempt.place] = from_there + 1
+        self._waiting += 1
+        self._queues.setdefault(key, deque()).append(attempt)
+        return Verdict.WAIT
+
+    def _wait_no_more(self, attempt: Attempt) -> None:
+        self._waiting -= 1
+        if attempt.place is not None:
+            self._waiting_from[attempt.place] -= 1
+            if not self._waiting_from[attempt.place]:
+                del self._waiting_from[attempt.place]
+
     def _wake(self, key: Key, now: float) -> Iterable[tuple[Attempt, Verdict | float]]:
         queue = self._queues.get(key)
         # A key that is closed has room: it was closed by the only attempt that was under way.
         while queue and self._has_room(key, now):
-            self._waiting -= 1
             attempt = queue.popleft()
+            self._wait_no_more(attempt)
             verdict = self.begin(attempt, now)
             if verdict is not Verdict.WAIT:
                 yield attempt, verdict

@@ -250,6 +250,25 @@ def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Counter(verdicts) == {Verdict.GO: 5, Verdict.WAIT: 4, Verdict.FULL: 11}
 
 
+def test_one_host_cannot_take_all_the_room_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("MAX_WAITING", 100), ("MAX_WAITING_FROM_PLACE", 30)):
+        monkeypatch.setattr(module, name, most)
+    attempts = Attempts(["192.0.2.2"])
+    try_once(attempts, "mallory", AWAY, Outcome.RIGHT, NOW)
+    mallorys = [attempts.new("mallory", AWAY) for _ in range(200)]
+    verdicts = Counter(attempts.begin(attempt, NOW) for attempt in mallorys)
+    assert verdicts == {Verdict.GO: 5, Verdict.WAIT: 30, Verdict.FULL: 165}
+    school = [attempts.begin(attempts.new(f"player{number}", HOME), NOW) for number in range(60)]
+    assert Counter(school) == {Verdict.GO: 20, Verdict.WAIT: 30, Verdict.FULL: 10}
+    # Through a proxy, nobody knows who is one host.
+    proxied = [attempts.begin(attempts.new("alice", "192.0.2.2"), NOW) for _ in range(60)]
+    assert Counter(proxied) == {Verdict.GO: 5, Verdict.WAIT: 40, Verdict.FULL: 15}
+    for attempt in mallorys[:5]:
+        assert [verdict for _, verdict in attempts.finish(attempt, Outcome.RIGHT, NOW)] == [Verdict.GO]
+    again = Counter(attempts.begin(attempts.new("mallory", AWAY), NOW) for _ in range(200))
+    assert again == {Verdict.WAIT: 5, Verdict.FULL: 195}
+
+
 def test_what_is_forgotten_first_was_last_used_the_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, most in (("MAX_KEYS", 6), ("MAX_PLACES", 3)):
         monkeypatch.setattr(module, name, most)
@@ -381,6 +400,7 @@ class Machine(RuleBasedStateMachine):
         queued = [attempt for queue in self.attempts._queues.values() for attempt in queue]
         assert self.attempts._waiting == len(queued) == len(self.waiting)
         assert set(queued) == self.waiting
+        assert self.attempts._waiting_from == Counter(attempt.place for attempt in queued if attempt.place)
 
     @invariant()
     def whoever_waits_waits_for_somebody(self) -> None:
