@@ -57,7 +57,7 @@ class BackgroundService:
         self._promises: set[Future[Any]] = set()
         self._service: Service | None = None
         self._hub: Any = None
-        self._thread_id = 0
+        self._thread: threading.Thread | None = None
         self._begun = False
         self._ended = False
         self._over: Future[None] = Future()
@@ -75,13 +75,15 @@ class BackgroundService:
         self._begun = True
         listening: Future[None] = Future()
         if self.own_thread:
-            threading.Thread(target=self._live_in_thread, args=(listening,), name=self.name, daemon=True).start()
+            self._thread = threading.Thread(target=self._live_in_thread, args=(listening,), name=self.name, daemon=True)
+            self._thread.start()
         else:
             tasks.spawn(self.name, self._live, listening)
         try:
             listening.result()
         except BaseException:
             self._over.cancel()
+            self._join(EXIT_SECONDS)
             raise
         atexit.register(self._end_at_exit)
 
@@ -94,7 +96,7 @@ class BackgroundService:
             ServiceEnded: it has ended, or ended meanwhile.
             Exception: whatever the function raises.
         """
-        if self.own_thread and threading.get_ident() == self._thread_id:
+        if self._thread is threading.current_thread():
             raise RuntimeError(f"{self.name}: called from its own thread, which would wait for itself")
         answer = self.promise()
         self.post(_fulfil, answer, function, args)
@@ -142,10 +144,16 @@ class BackgroundService:
                 return True
         with contextlib.suppress(TimeoutError):
             self._over.result(timeout)
+            self._join(EXIT_SECONDS)
         return self._over.done()
 
+    def _join(self, seconds: float) -> None:
+        """Wait for the thread, which has nothing left to do: it must not go on while the interpreter is taken apart."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+
     def _end_at_exit(self) -> None:
-        """The program has forgotten `close`. The thread must not run on while the interpreter is taken apart."""
+        """The program has forgotten `close`."""
         if self.close(EXIT_SECONDS):
             return
         with self._lock:
@@ -153,9 +161,9 @@ class BackgroundService:
                 self._hub.loop.run_callback_threadsafe(self._service.hurry, "the program ends")
         with contextlib.suppress(TimeoutError):
             self._over.result(HURRIED_EXIT_SECONDS)
+            self._join(EXIT_SECONDS)
 
     def _live_in_thread(self, listening: "Future[None]") -> None:
-        self._thread_id = threading.get_ident()
         try:
             self._live(listening)
         finally:

@@ -180,7 +180,7 @@ class DeviceServer(CentralTask):
         return [peer.device.data.get() for peer in self.devices.peers()]
 
     def describe_devices(self) -> list[dict[str, Any]]:
-        now = time.time() if self._stopped else self.now
+        now = self._clock() if self._stopped else self.now
         return [device.describe(self.commands.count(device.data.uuid, now)) for device in self.devices]
 
     def end(self, peer: DevicePeer, why: str) -> None:

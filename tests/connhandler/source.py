@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 def program_modules() -> Iterator[tuple[Path, ast.AST]]:
     """All modules of the programs whose central tasks serve connections, by their paths in the repository."""
-    for program in ("login_server", "game_server", "game_server_launcher"):
+    for program in ("login_server", "game_server", "game_server_launcher", "connman", "iot_manager"):
         for path in sorted((ROOT / program).rglob("*.py")):
             yield path.relative_to(ROOT), ast.parse(path.read_text())
 
