@@ -129,7 +129,7 @@ class DeviceHandler(IncomingConnectionHandler):
         reader.receive_bytes = self._receive_bytes
         return reader, DeviceWriter(sock, peer), peer
 
-    def _deadline_resolution(self) -> float:
+    def deadline_resolution(self) -> float:
         """There are many devices, and their deadlines may be late by a fifth: looking at all of them costs more than
         their heartbeats do."""
-        return max(super()._deadline_resolution(), self.limits.login_seconds / 5)
+        return max(super().deadline_resolution(), self.limits.login_seconds / 5)

@@ -1,12 +1,8 @@
 """A service beside a program's own work: in one that never heard of gevent, and in one that is monkey-patched."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from pathlib import Path
 
 import gevent
 import pytest
@@ -16,25 +12,13 @@ from connhandler.background import BackgroundService, ServiceEnded
 from connhandler.testing import check_leaks
 from tests.connhandler.ordinaryprogram import Counting
 from tests.connhandler.support import Client, within
-
-ROOT = Path(__file__).parents[2]
+from tests.ordinary import run_ordinary
 
 # --- in an ordinary program -------------------------------------------------------------------------------------------
 
 
 def scenario(name: str) -> list[str]:
-    """What the program prints; it must end by itself, with status 0, and without a word on stderr."""
-    program = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "ignore", "-m", "tests.connhandler.ordinaryprogram", name],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert (program.returncode, program.stderr) == (0, "")
-    return program.stdout.splitlines()
+    return run_ordinary("tests.connhandler.ordinaryprogram", name)
 
 
 def test_every_thread_may_call_and_all_goes_through_one_central_task() -> None:

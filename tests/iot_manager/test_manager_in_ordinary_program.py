@@ -1,27 +1,12 @@
 """A manager in a program that never heard of gevent. (In a monkey-patched one, it is in every other test.)"""
 
 import errno
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.ordinary import run_ordinary
 
 
 def scenario(name: str) -> list[str]:
-    """What the program prints; it must end by itself, with status 0, and without a word on stderr."""
-    program = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.iot_manager.ordinarymanager", name],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert (program.returncode, program.stderr) == (0, "")
-    return program.stdout.splitlines()
+    return run_ordinary("tests.iot_manager.ordinarymanager", name)
 
 
 def test_everything_once() -> None:
