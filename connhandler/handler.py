@@ -241,10 +241,9 @@ class ConnectionHandler(ABC):
             connection.end(DisconnectReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}", error)
 
     def deadline_resolution(self) -> float:
-        """How often to look at all connections' deadlines, in seconds: often enough to keep the shortest within a tenth.
+        """How often to look at all connections' deadlines, in seconds: keeps the shortest within a tenth.
 
-        A look costs about 2 µs a connection. Where there are thousands, and their deadlines may be later than that, override
-        it.
+        It costs about 2 µs a connection. Where there are thousands whose deadlines may be later than that, override it.
         """
         limits = self.limits
         shortest = min(
