@@ -15,7 +15,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
 import gevent
@@ -136,7 +136,6 @@ class BackgroundService:
         Returns:
             whether it has ended.
         """
-        atexit.unregister(self._end_at_exit)
         with self._lock:
             if not self._ended and self._service is not None:
                 self._hub.loop.run_callback_threadsafe(self._service.end, "closed")
@@ -145,7 +144,10 @@ class BackgroundService:
         with contextlib.suppress(TimeoutError):
             self._over.result(timeout)
             self._join(EXIT_SECONDS)
-        return self._over.done()
+        ended = self._over.done()
+        if ended:
+            atexit.unregister(self._end_at_exit)
+        return ended
 
     def _join(self, seconds: float) -> None:
         """Wait for the thread, which has nothing left to do: it must not go on while the interpreter is taken apart."""
@@ -193,7 +195,7 @@ class BackgroundService:
                 self._finish()
 
     def _finish(self) -> None:
-        if not self._over.done():
+        with contextlib.suppress(InvalidStateError):  # `start` has failed, and nobody waits for the end.
             self._over.set_result(None)
 
 
@@ -206,5 +208,5 @@ def _fulfil(answer: "Future[Any]", function: Callable[..., Any], args: tuple[Any
 
 
 def _break(promise: "Future[Any]", error: Exception) -> None:
-    if not promise.done():
+    with contextlib.suppress(InvalidStateError):  # Whoever waits in another thread may give up at this very moment.
         promise.set_exception(error)

@@ -166,6 +166,21 @@ def forgotten_close() -> None:
     threading.Thread(target=listen, daemon=True).start()
 
 
+def impatient_close() -> None:
+    """A program that does not wait for the end of `close` still ends in order."""
+    background = Background()
+    background.service.promise().add_done_callback(lambda _: print("ended", flush=True))
+    working = threading.Event()
+
+    def work() -> None:
+        working.set()
+        threading.Event().wait(0.3)
+
+    background.service.call(background.central.work, work)
+    working.wait(10)
+    print("closed", background.service.close(0))
+
+
 def receive(client: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size and (more := client.recv(size - len(data))):
@@ -174,4 +189,5 @@ def receive(client: socket.socket, size: int) -> bytes:
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (threads, errors, port_taken, hanging_worker, forgotten_close)}[sys.argv[1]]()
+    scenarios = (threads, errors, port_taken, hanging_worker, forgotten_close, impatient_close)
+    {f.__name__: f for f in scenarios}[sys.argv[1]]()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import gevent
 import pytest
@@ -53,6 +54,10 @@ def test_a_worker_thread_that_hangs() -> None:
 
 def test_a_program_that_forgets_to_close() -> None:
     assert scenario("forgotten_close") == [r"echo b'\x05\x00hello'", r"goodbye b'\x08\x00farewell'"]
+
+
+def test_a_program_that_does_not_wait_for_the_end() -> None:
+    assert scenario("impatient_close") == ["closed False", "ended"]
 
 
 # --- in a monkey-patched one, as this is ------------------------------------------------------------------------------
@@ -128,6 +133,27 @@ def test_a_promise_that_nobody_keeps_is_broken_by_the_end() -> None:
         background.service.promise()
     with pytest.raises(ServiceEnded):
         background.service.post(print)
+
+
+class GivenUp(Future[Any]):
+    """Whoever waits for it gives up just after others have looked whether it is done."""
+
+    def done(self) -> bool:
+        was_done = super().done()
+        self.cancel()
+        return was_done
+
+
+def test_a_promise_that_is_given_up_at_the_end_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    background = Background()
+    monkeypatch.setattr("connhandler.background.Future", GivenUp)
+    given_up = [background.service.promise() for _ in range(3)]
+    monkeypatch.undo()
+    promise = background.service.promise()
+    assert within(background.service.close)
+    with pytest.raises(ServiceEnded):
+        promise.result(0)
+    assert all(isinstance(future, GivenUp) for future in given_up)
 
 
 def test_a_central_task_that_fails_ends_the_service(capsys: pytest.CaptureFixture[str]) -> None:
