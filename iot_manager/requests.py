@@ -4,9 +4,10 @@
 {"reply": ID, "payload": …}         from it, as one message with the same id, at any time, in any order
 """
 
+import contextlib
 import json
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final
 
 import msgspec
@@ -80,7 +81,7 @@ class Requests:
         answer = self._open.pop(reply.reply, None)
         if answer is None:
             return reply.reply in self._over
-        if not answer.done():
+        with contextlib.suppress(InvalidStateError):  # Whoever waits in another thread may give up at this very moment.
             answer.set_result(reply.payload)
         return True
 
@@ -88,5 +89,5 @@ class Requests:
         """No reply will come any more."""
         while self._open:
             _, answer = self._open.popitem()
-            if not answer.done():
+            with contextlib.suppress(InvalidStateError):
                 answer.set_exception(error)
