@@ -66,9 +66,12 @@ class ClientReader(FramedConnectionReader):
 
     def decode(self, data: bytes) -> Received:
         try:
-            return Received(data)
+            received = Received(data)
         except ValueError as error:
             raise ProtocolError(f"a message that is no JSON: {error}") from error
+        if self._kind == "lines":
+            protocol.check_depth(data)
+        return received
 
 
 class ClientWriter(StreamConnectionWriter):

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from connhandler.framing.jsonstream import MAX_DEPTH, JsonObjectScanner, skip_space
+
 Packet = dict[str, Any]
 
 GameId = int | float | str
@@ -116,6 +118,25 @@ def route(data: bytes) -> tuple[bool, Any]:
         decode(data)
     game_id = routing.game_id
     return bytes(routing.Queue) != _NULL, decode(bytes(game_id)) if len(game_id) <= MAX_GAME_ID_BYTES else False
+
+
+def check_depth(data: bytes) -> None:
+    """Hold packets that come as lines to what `JsonObjectDecoder` allows on a stream.
+
+    How deep a decoder can go depends on how deep its caller is already: what the hub could just decode, the thread that
+    takes the packet may not.
+
+    Args:
+        data: a packet that has been routed.
+
+    Raises:
+        ProtocolError: it is nested too deeply.
+    """
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        scanner = JsonObjectScanner()
+        scanner.scan(data, skip_space(data))
+        if scanner.error is not None:
+            raise scanner.error
 
 
 def parse_login(data: bytes) -> tuple[str, str]:

@@ -217,6 +217,24 @@ def test_one_object_a_line(manage: Manage) -> None:
     players.close()
 
 
+def test_a_line_is_nested_no_deeper_than_an_object_on_a_stream(manage: Manage) -> None:
+    # A thread that takes a packet may be deep in its own calls already: it could not decode what the hub still can.
+    connman = manage(framing="lines")
+    players = Players(connman)
+    client = players.connect()
+    client.receive_exactly(LOGIN_REQUEST + b"\n")
+    client.sock.sendall(b'{"user":"ann","pass":"pw"}\n')
+    client.receive_exactly(LOGIN_ACCEPT_1 + b"\n")
+    assert match_message(connman)[1] == C
+    allowed = b'{"Queue":%s%s,"a":[%s]}' % (b"[" * 99, b"]" * 99, b"{}," * 100 + b"1")
+    client.sock.sendall(b" " + allowed + b"\n")
+    assert match_message(connman)[1] == json.loads(allowed)
+    client.sock.sendall(b'{"Queue":' + b"[" * 100 + b"]" * 100 + b"}\n")
+    text = "nested more than 100 deep at byte 108"
+    assert client.rest() == error("protocol_error", text) + b"\n" + DC_1 + b"\n"
+    players.close()
+
+
 def test_too_many_connections(manage: Manage) -> None:
     connman = manage(limits=Limits(max_connections=1))
     players = Players(connman)
