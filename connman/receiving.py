@@ -4,6 +4,8 @@ import socket
 import ssl
 from typing import Any, Final
 
+import gevent.ssl
+
 from connhandler import ConnectionClosed, ProtocolError
 from connhandler.framing.jsonstream import JsonObjectScanner, skip_space
 
@@ -29,7 +31,7 @@ def recv_all(sock: Any, max_message_bytes: int = 1024 * 1024) -> str:
         OSError: the connection was lost, or the socket's timeout has passed.
     """
     scanner = JsonObjectScanner()
-    receive = _receive_bit_by_bit if isinstance(sock, ssl.SSLSocket) else _receive_by_peeking
+    receive = _receive_bit_by_bit if isinstance(sock, ssl.SSLSocket | gevent.ssl.SSLSocket) else _receive_by_peeking
     parts: list[bytes] = []
     size = passed = 0
     while True:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent.socket
 import pytest
+from gevent.monkey import get_original
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,16 @@ def test_it_is_a_method_as_well(pair: Pair) -> None:
     here, there = pair
     here.sendall(b"{}")
     assert ConnMan.recv_all(there) == "{}"
+
+
+def test_tls_of_gevent_in_a_program_that_is_not_patched(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = loopback_pair()
+    server = Waiting(lambda: presenting(certificate).wrap_socket(far, server_side=True))
+    with trusting(certificate).wrap_socket(near, server_hostname="localhost") as here, server.join() as there:
+        here.sendall(b"{}{}")
+        monkeypatch.setattr("ssl.SSLSocket", get_original("ssl", "SSLSocket"))
+        assert recv_all(there) == "{}"
+        monkeypatch.undo()
 
 
 def test_not_a_byte_of_what_follows_is_taken(pair: Pair) -> None:
