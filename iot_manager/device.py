@@ -90,6 +90,8 @@ class Device:
         self._connected = threading.Event()
         self._service = BackgroundService(f"device {uuid}", self._make)
         self._service.start()
+        # However it ends, nobody may go on waiting for commands.
+        self._service.promise().add_done_callback(lambda _: self._end())
 
     @property
     def connected(self) -> bool:
@@ -134,8 +136,6 @@ class Device:
     def close(self) -> None:
         """End the connection, and whoever waits for a command. Does nothing the second time."""
         self._service.close()
-        self._connected.clear()
-        self._commands.put(None)
 
     def __iter__(self) -> Iterator[bytes]:
         """Give each command, until the device is closed."""
@@ -152,6 +152,10 @@ class Device:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _end(self) -> None:
+        self._connected.clear()
+        self._commands.put(None)
 
     def _make(self) -> Service:
         """In the hub that the connection will live in."""

@@ -215,6 +215,21 @@ def test_without_a_function_for_answers_a_request_is_a_command(manager: PlainMan
         assert device.receive(SECONDS) == b'{"request":"1","payload":{}}'
 
 
+def test_a_connection_that_breaks_for_good_ends_whoever_waits(manager: PlainManager) -> None:
+    class Fatal(BaseException):
+        """No mistake of a handler, which would cost one message only."""
+
+    def fail() -> None:
+        raise Fatal
+
+    with Device(UUID, "light", port=manager.port) as device:
+        manager.accept()
+        device._service.post(fail)
+        with pytest.raises(EOFError):
+            device.receive(SECONDS)
+        assert not device.connected
+
+
 def test_closing_ends_whoever_waits_and_can_be_done_twice(manager: PlainManager) -> None:
     device = Device(UUID, "light", {"room": "kitchen"}, port=manager.port)
     connection = manager.accept_device()
