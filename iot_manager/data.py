@@ -81,6 +81,9 @@ def _parse_object(data: bytes, text: str) -> dict[str, Any]:
         raise InvalidInfo(f"the data is not a whole JSON object: {shown(data)}")
     try:
         value: dict[str, Any] = json.loads(text)
+        # NaN, numbers beyond all bounds, halves of characters: one such device, and no other program could read a list
+        # in which it stands.
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:
         raise InvalidInfo(f"the data is not JSON: {error}") from error
     return value

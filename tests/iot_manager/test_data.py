@@ -1,5 +1,7 @@
 """What a device says about itself: what is taken, what is rejected, and with which words."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,11 @@ def test_only_the_first_two_delimiters_count() -> None:
         (info()[:-1] + b'"\xff"}', "not UTF-8"),
         (info(data='{"a":' + "[" * 100_000), "nested"),
         (info(data='{"a":' + "9" * 5000 + "}"), "not JSON"),
+        (info(data='{"a":[NaN]}'), "not JSON"),
+        (info(data='{"a":-Infinity}'), "not JSON"),
+        (info(data='{"a":1e999}'), "not JSON"),
+        (info(data='{"a":"\\ud800"}'), "not JSON"),
+        (info(data='{"\\udc00":1}'), "not JSON"),
     ],
 )
 def test_what_is_rejected(response: bytes, words: str) -> None:
@@ -61,6 +68,7 @@ def test_36_characters_are_not_36_bytes() -> None:
 @given(st.binary(max_size=80) | st.builds(lambda data: info(data="") + data, st.binary(max_size=40)))
 def test_nothing_but_invalid_info_is_raised(response: bytes) -> None:
     try:
-        assert isinstance(parse_info(response, TYPES).data, dict)
+        data = parse_info(response, TYPES).get()
+        assert json.loads(json.dumps(data, allow_nan=False, ensure_ascii=False).encode()) == data
     except InvalidInfo:
         pass
