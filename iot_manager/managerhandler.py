@@ -171,7 +171,7 @@ class ManagerReader(FramedConnectionReader):
         if data.lstrip().startswith(REQUEST_BEGINNING):
             try:
                 return msgspec.json.decode(data, type=Request)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass  # It only looked like one.
         return Command(data)
 

@@ -39,6 +39,7 @@ UUID = "1862cfe1-5dab-4d8e-a946-50d6728f830f"
 INFO = f'{UUID}##light##{{"room":"kitchen"}}'.encode()
 NONCE = "00112233445566778899aabbccddeeff"
 SECONDS = 10.0
+TOO_DEEP = b'{"request": "1", "payload": ' + b"[" * 5000 + b"]" * 5000 + b"}"
 
 
 class PlainManager:
@@ -382,6 +383,7 @@ def test_the_raw_dialect_loses_no_byte_but_questions_at_the_ends(data: bytes) ->
         ("raw", b'{"request": "1"}', Command(b'{"request": "1"}')),
         ("raw", b'{"request": "1", "payload": {', Command(b'{"request": "1", "payload": {')),
         ("raw", b'{"request": "\xff"}', Command(b'{"request": "\xff"}')),
+        ("raw", TOO_DEEP, Command(TOO_DEEP)),
     ],
 )
 def test_what_the_managers_bytes_mean(dialect: Dialect, data: bytes, expected: object) -> None:
