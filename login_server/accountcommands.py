@@ -98,6 +98,8 @@ def _export(config: Config, file: str) -> None:
         try:
             path = Path(file)
             path.touch(mode=0o600, exist_ok=True)  # hashes are nobody else's business
+            if path.is_file():  # and no pipe or device
+                path.chmod(0o600)  # it may have been there already
             with path.open("wb") as out:
                 count = _write_records(store, out)
         except OSError as error:

@@ -1,8 +1,9 @@
 """The accounts in the database. Runs in a worker pool, or in a command that serves nobody."""
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import (
     Boolean,
     Column,
@@ -35,6 +36,9 @@ MAX_HASH_LENGTH = 1_000
 """In characters, all of them ASCII; an argon2id hash has about 100."""
 
 ROWS_AT_A_TIME = 1_000
+
+END_OF_TIME = 253_402_300_800.0
+"""The first second of the year 10000, since 1970: a `datetime` knows no such date."""
 
 _accounts = Table(
     "accounts",
@@ -70,7 +74,7 @@ class AccountRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     password_hash: str
-    created_at: float
+    created_at: Annotated[float, Meta(ge=0, lt=END_OF_TIME)]
     disabled: bool = False
     rank: int = 0
 

@@ -126,6 +126,14 @@ def test_accounts_move_to_another_database(run: Run, tmp_path: Path) -> None:
         assert find(name, other) == find(name)
 
 
+def test_a_file_that_is_there_already_is_nobody_elses_business_any_more(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "players.jsonl"
+    file.write_text("old")
+    file.chmod(0o644)
+    assert run("account", "export", "players.jsonl")[0] == 0
+    assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o600, "")
+
+
 def test_an_account_of_the_same_name_stays_as_it_is(run: Run) -> None:
     run("account", "add", "alice", stdin="correct horse\n")
     before = find("alice")
@@ -147,6 +155,8 @@ GOOD = '{"name": "carol", "password_hash": "$argon2id$x", "created_at": 5.0}'
         ('{"name": "b", "password_hash": "x", "created_at": 1}', "a name has 2 to 24 letters"),
         ('{"name": "bob", "password_hash": "", "created_at": 1}', "a password hash is printable ASCII"),
         ('{"name": "bob", "password_hash": "x", "created_at": 1, "rank": 9999999999}', "a rank is a whole number"),
+        ('{"name": "bob", "password_hash": "x", "created_at": 1e300}', "Expected `float` < 253402300800.0"),
+        ('{"name": "bob", "password_hash": "x", "created_at": -1}', "Expected `float` >= 0.0"),
         ('{"name": "bob", "password_hash": "x", "created_at": 1, "admin": true}', "unknown field `admin`"),
         ('{"name": "CAROL", "password_hash": "x", "created_at": 1}', "CAROL comes twice"),
         ('{"name": "\\u00e4\\u00f6"}', "Object missing"),
