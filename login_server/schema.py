@@ -95,7 +95,7 @@ def upgrade(database: Database) -> list[Step]:
         DatabaseFailed: it cannot be reached or does not allow it; in SQLite and PostgreSQL nothing has changed then,
             in MySQL the same can be run again.
     """
-    patient = database.patient(LOCK_SECONDS)
+    patient = database.patient(1.5 * LOCK_SECONDS)  # To wait for the lock is a statement, too.
     try:
         with patient.transaction() as connection, _locked(connection):
             before = _status(connection)
