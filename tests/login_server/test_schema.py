@@ -155,9 +155,13 @@ def test_many_programs_may_begin_at_once_on_an_empty_database(empty: Database) -
 def test_whoever_waits_for_too_long_is_told_for_what(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "LOCK_SECONDS", 1)
     words = {"sqlite": "database is locked", "postgresql": "lock timeout", "mysql": "another process is changing"}
-    with empty.transaction() as connection, schema._locked(connection):
-        with pytest.raises(DatabaseFailed, match=words[connection.dialect.name.replace("mariadb", "mysql")]):
-            schema.upgrade(empty)
+    expected = words[kind(empty)]
+    with (
+        empty.transaction() as connection,
+        schema._locked(connection),
+        pytest.raises(DatabaseFailed, match=expected),
+    ):
+        schema.upgrade(empty)
 
 
 def test_a_path_may_have_anything_in_it(tmp_path: Path) -> None:
