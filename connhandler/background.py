@@ -130,6 +130,9 @@ class BackgroundService:
     def close(self, timeout: float | None = None) -> bool:
         """End in order: peers are told, what is queued goes out. Does nothing when it has ended or never began.
 
+        Not for the service itself, which would wait for its own end. A function in one of its pools may call it with a
+        `timeout`; without one, it waits until the end waits no longer for that function.
+
         Args:
             timeout: how long to wait, in seconds; None for as long as it takes, which `Limits.drain_seconds` bounds.
 
@@ -141,9 +144,10 @@ class BackgroundService:
                 self._hub.loop.run_callback_threadsafe(self._service.end, "closed")
             elif not self._ended:
                 return True
-        with contextlib.suppress(TimeoutError):
-            self._over.result(timeout)
-            self._join(EXIT_SECONDS)
+        if self._thread is not threading.current_thread():
+            with contextlib.suppress(TimeoutError):
+                self._over.result(timeout)
+                self._join(EXIT_SECONDS)
         ended = self._over.done()
         if ended:
             atexit.unregister(self._end_at_exit)
@@ -151,7 +155,7 @@ class BackgroundService:
 
     def _join(self, seconds: float) -> None:
         """Wait for the thread, which has nothing left to do: it must not go on while the interpreter is taken apart."""
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join(seconds)
 
     def _end_at_exit(self) -> None:

@@ -181,6 +181,22 @@ def impatient_close() -> None:
     print("closed", background.service.close(0))
 
 
+def end_from_within() -> None:
+    """A function of the program that runs in a pool of the service asks for the end; and so does the service itself."""
+    background, asked = Background(), threading.Event()
+
+    def close() -> None:
+        print("closed from a worker", background.service.close(0))
+        asked.set()
+
+    background.service.call(background.central.work, close)
+    asked.wait()
+    print("closed", background.service.close(10))
+    another = Background()
+    another.service.post(another.service.close)
+    print("closed", another.service.close(10))
+
+
 def receive(client: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size and (more := client.recv(size - len(data))):
@@ -189,5 +205,5 @@ def receive(client: socket.socket, size: int) -> bytes:
 
 
 if __name__ == "__main__":
-    scenarios = (threads, errors, port_taken, hanging_worker, forgotten_close, impatient_close)
+    scenarios = (threads, errors, port_taken, hanging_worker, forgotten_close, impatient_close, end_from_within)
     {f.__name__: f for f in scenarios}[sys.argv[1]]()

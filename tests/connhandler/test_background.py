@@ -188,3 +188,7 @@ def test_what_make_raises() -> None:
     with pytest.raises(ValueError, match="no such type"):
         service.start()
     assert service.close()
+
+
+def test_the_end_from_within_does_not_wait_for_itself() -> None:
+    assert scenario("end_from_within") == ["closed from a worker False", "closed True", "closed True"]
