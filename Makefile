@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo iot test tools slow conformance lint format bench clean help
+.PHONY: run demo iot test tools real-game slow conformance lint format bench clean help
 
 help: ## show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 run: $(VENV)/installed ## set up, then serve a whole stack until Ctrl-C
 	@exec $(BIN)/python -m examples.stack run $(if $(ADDRESS),--address $(ADDRESS))
@@ -26,6 +26,9 @@ tools:
 
 conformance: $(VENV)/installed-dev ## the Autobahn test suite against our WebSocket server and client
 	$(BIN)/python -m tests.conformance.autobahn
+
+real-game: $(VENV)/installed-dev tools ## a real Teeworlds server under the launcher
+	timeout -s KILL 300 $(BIN)/python -m pytest -m real_game
 
 slow: $(VENV)/installed-dev tools ## the slow batteries
 	timeout -s KILL 3600 $(BIN)/python -m pytest -m slow

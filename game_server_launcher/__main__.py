@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def launch(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     from game_server_launcher.config import ENVIRONMENT_PREFIX, LauncherConfig, SettingError, read_key, tls_context
+    from game_server_launcher.gameconsolehandler import GameConsoles
     from game_server_launcher.gamecontrollerhandler import GameControllerHandler
     from game_server_launcher.gamefile import GameFileError, load_games
     from game_server_launcher.launcher import Launcher
@@ -84,12 +85,14 @@ def launch(argv: Sequence[str]) -> int:
     try:
         controllers.listen()
         runner = Runner(folder, work, config.controller_address, controllers.port)
+        consoles = GameConsoles(queue)
         launcher = Launcher(
             config.name,
             key,
             games,
             folder,
             runner,
+            consoles,
             file_pool=files,
             work_pool=work,
             leave_running=config.leave_running,
@@ -106,6 +109,7 @@ def launch(argv: Sequence[str]) -> int:
         finally:
             hurry.close()
             runner.close()
+            consoles.close_all()
     except OSError as error:
         return _end(error.strerror or error, 1)
     finally:

@@ -21,6 +21,9 @@ from login_server.protocol import MatchPlayers
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
 """A server's name: part of its id and of file names, where only ours have a dot."""
 
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""Of a file in the server's own folder."""
+
 Text = Annotated[str, Meta(max_length=128)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 PortRange = Annotated[str, Meta(pattern=r"^\d{1,5}-\d{1,5}$")]
@@ -32,13 +35,19 @@ PLACEHOLDERS = (
     "listen_address",
     "controller_address",
     "controller_port",
+    "console_port",
+    "console_password",
     "server",
     "token",
     "run_dir",
     "python",
     "pid",
 )
-"""What may stand in braces in a command line and in the environment; `{pid}` in a stop command alone."""
+"""What may stand in braces in a command line, in the environment and in files.
+
+`{pid}` may in a stop command alone; those of the console, only where there is one; and its password, only where nobody
+else can read it: not in a command line.
+"""
 
 NEEDED = {
     "game": "the game's name",
@@ -46,6 +55,9 @@ NEEDED = {
     "capacity": "how many players one server takes, 1 or more",
 }
 """The keys without a default, and what each is."""
+
+OUTPUT_FILE = "output.log"
+"""In the server's own folder; older ones have a number after it."""
 
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")  # `${name}` is left for a shell
 
@@ -133,6 +145,15 @@ class Output(Table, frozen=True):
     files: Annotated[int, Meta(ge=0, le=1000)] = 5
 
 
+class Console(Table, frozen=True):
+    """The game has an external console, which the launcher uses in place of a controller.
+
+    `econ` is the one of Teeworlds and its relatives (`gameconsolehandler.py`).
+    """
+
+    kind: Literal["econ"]
+
+
 class GameFile(Table, frozen=True):
     """The keys of a game file."""
 
@@ -157,6 +178,9 @@ class GameFile(Table, frozen=True):
     """Where players connect; empty for `listen_address`."""
     listen_address: Annotated[str, Meta(min_length=1, max_length=100)] = "127.0.0.1"
     environment: dict[str, str] = {}
+    files: dict[FileName, str] = {}
+    """Files that are written into the server's own folder before each start: what is in them, by their names."""
+    console: Console | None = None
     ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
@@ -289,14 +313,19 @@ def _check(game: GameFile) -> None:
         ValueError: with the key and what was expected.
     """
     stop_command = game.stop.command if isinstance(game.stop, StopByCommand) else []
-    allowed = set(PLACEHOLDERS) - {"pid"}
+    hidden = {"console_password"} if game.console else set()
+    allowed = set(PLACEHOLDERS) - {"pid", "console_password"} - ({"console_port"} if game.console is None else set())
     _check_placeholders("command", game.command, allowed)
-    _check_placeholders("stop.command", stop_command, set(PLACEHOLDERS))
-    _check_placeholders("environment", game.environment.values(), allowed)
+    _check_placeholders("stop.command", stop_command, allowed | {"pid"})
+    _check_placeholders("environment", game.environment.values(), allowed | hidden)
+    _check_placeholders("files", game.files.values(), allowed | hidden)
     _check_placeholders("folder", [game.folder], {"run_dir"})
     _check_placeholders("listen_address", [game.listen_address], set())
     if not game.command[0]:
         raise ValueError("command is empty; Expected a program - at `command[0]`")
+    for name in game.files:
+        if name.startswith(OUTPUT_FILE):
+            raise ValueError(f"{name!r} is where the game's output goes - at `files`")
     for key in game.environment:
         if not key or "=" in key or "\0" in key:
             raise ValueError(f"{key!r} cannot be the name of a variable - at `environment`")

@@ -1,7 +1,8 @@
 """The launcher's central task: owns all its state, and handles every message of controllers and login server.
 
-What controllers say is handled in `controllerdesk.py`, what is done about processes in `supervision.py`, what the login
-server is told in `listing.py`, how match results get there in `delivery.py`. All of it runs in this one task.
+What controllers say is handled in `controllerdesk.py`, what consoles say in `consoledesk.py`, what is done about
+processes in `supervision.py`, what the login server is told in `listing.py`, how match results get there in
+`delivery.py`. All of it runs in this one task.
 """
 
 import logging
@@ -13,10 +14,13 @@ from gevent.event import Event
 
 from connhandler import Busy, CentralTask, DisconnectReason, PeerConnected, PeerDisconnected, ProtocolError, WorkerPool
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
+from game_server_launcher import gameconsolehandler as console
 from game_server_launcher import protocol
+from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
 from game_server_launcher.controllerdesk import ControllerDesk
 from game_server_launcher.delivery import Delivery
 from game_server_launcher.figures import FigureKeeper
+from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile, Restart, StopBySignal
 from game_server_launcher.journal import Journal
@@ -43,6 +47,7 @@ class Launcher(CentralTask):
         games: the game files.
         folder: locked by this process.
         runner: of the processes.
+        consoles: the connections to those that have one.
         file_pool: of one thread, for the journal and the state files.
         work_pool: for measuring.
         leave_running: at the end, leave the processes running.
@@ -59,6 +64,7 @@ class Launcher(CentralTask):
         games: list[GameFile],
         folder: RunFolder,
         runner: GameRunner,
+        consoles: ConsoleConnections,
         *,
         file_pool: WorkerPool,
         work_pool: WorkerPool,
@@ -89,6 +95,7 @@ class Launcher(CentralTask):
         )
         self._supervision = Supervision(self, self, self.servers, runner)
         self._controllers.supervision = self._supervision
+        self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._last_refusal = ""
@@ -112,6 +119,19 @@ class Launcher(CentralTask):
             (ControllerPeer, login_protocol.MatchTimeChanged): self._controllers.match_fact,
             (ControllerPeer, login_protocol.MatchEnded): self._controllers.match_ended,
             (ControllerPeer, PeerDisconnected): self._controllers.disconnected,
+            (ConsolePeer, console.PasswordAsked): self._consoles.password_asked,
+            (ConsolePeer, console.Admitted): self._consoles.admitted,
+            (ConsolePeer, console.WrongPassword): self._consoles.wrong_password,
+            (ConsolePeer, console.CommandEchoed): self._consoles.command_echoed,
+            (ConsolePeer, console.ValueShown): self._consoles.value_shown,
+            (ConsolePeer, console.PlayerListed): self._consoles.player_here,
+            (ConsolePeer, console.PlayerEntered): self._consoles.player_here,
+            (ConsolePeer, console.PlayerLeft): self._consoles.player_left,
+            (ConsolePeer, console.MapChanged): self._consoles.map_changed,
+            (ConsolePeer, console.MapNotChanged): self._consoles.map_not_changed,
+            (ConsolePeer, console.TeamJoined): self._consoles.noted,
+            (ConsolePeer, console.Said): self._consoles.noted,
+            (ConsolePeer, PeerDisconnected): self._consoles.disconnected,
             (LoginServerPeer, PeerConnected): self.login_server_connected,
             (LoginServerPeer, Welcome): self.login_server_welcomes,
             (LoginServerPeer, Ping): self.ping,
@@ -162,7 +182,7 @@ class Launcher(CentralTask):
                 name: {
                     key: msgspec.to_builtins(getattr(server, key))
                     for key in server.__struct_fields__
-                    if key not in ("game", "token")
+                    if key not in ("game", "token", "console_password")
                 }
                 | {"controller": self.has_controller(server)}
                 for name, server in self.servers.items()
@@ -268,13 +288,19 @@ class Launcher(CentralTask):
     def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
         self._state_files.save_now(server, then)
 
+    def run_began(self, server: GameServer) -> None:
+        self._consoles.open(server)
+
     def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
-        return self._controllers.send(server, protocol.StopServer(grace_seconds=grace_seconds))
+        return self._consoles.send(server, console.Shutdown()) or self._controllers.send(
+            server, protocol.StopServer(grace_seconds=grace_seconds)
+        )
 
     def has_controller(self, server: GameServer) -> bool:
-        return server.name in self._controllers.peers
+        return server.name in self._consoles.peers or server.name in self._controllers.peers
 
     def run_ended(self, server: GameServer, reason: str) -> None:
+        self._consoles.close(server)
         self._controllers.dismiss(server)
         results = cut_short(server, reason, self.now)
         for result in results:

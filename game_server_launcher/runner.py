@@ -22,16 +22,26 @@ from gevent.event import AsyncResult
 
 from connhandler import Busy, tasks
 from connhandler.workers import WorkerPool
-from game_server_launcher.gamefile import GameFile, ReadyByOutput, ReadyByPort, StopByInput, expand, placeholder_values
+from game_server_launcher.gameconsolehandler import CONSOLE_ADDRESS
+from game_server_launcher.gamefile import (
+    OUTPUT_FILE,
+    GameFile,
+    ReadyByOutput,
+    ReadyByPort,
+    StopByInput,
+    expand,
+    placeholder_values,
+)
 from game_server_launcher.output import OutputLog
 from game_server_launcher.ports import PortPicker
 from game_server_launcher.process import GameProcess, find_by_environment, make_input, write_input
-from game_server_launcher.runfolder import RunFolder
+from game_server_launcher.runfolder import RunFolder, write_whole
 
 logger = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "LAUNCHER_TOKEN"
 PORT_VARIABLE = "LAUNCHER_PORT"
+CONSOLE_PORT_VARIABLE = "LAUNCHER_CONSOLE_PORT"
 OWN_VARIABLES = "LAUNCHER_"
 """Variables of the launcher itself begin so; one of them may be its key, and no game gets to see them."""
 
@@ -49,6 +59,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     game: GameFile
     token: str
+    console_port: int = 0
+    """Of a process that runs already."""
+    console_password: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,15 +72,16 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     output_from: int
     was_ready: bool
+    console_port: int = 0
 
 
 class ProcessEvents(Protocol):
     """What the central task is told. Every one says which run it is about: server and number."""
 
     def process_started(
-        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int
+        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int, console_port: int = 0
     ) -> None:
-        """It runs. `output_from` is where in its output file its output begins."""
+        """It runs. `output_from` is where in its output file its output begins; `console_port` 0: it has none."""
 
     def process_not_started(self, server: str, number: int, reason: str, for_good: bool) -> None:
         """It does not run; trying again makes no sense if `for_good`."""
@@ -155,10 +169,12 @@ class Runner:
         log = self._output(run)
         try:
             port = self._ports.pick(run.game.ports, run.game.listen_address)
-            values = self._values(run, port)
+            # One that nobody has had: consoles do not take a port on which ended connections linger.
+            console_port = self._ports.pick(range(0), CONSOLE_ADDRESS) if run.game.console else 0
+            values = self._values(run, port, console_port=console_port, console_password=run.console_password)
             command = [expand(one, values) for one in run.game.command]
             folder = Path(expand(run.game.folder, values))
-            output_from = self._in_pool(self._open_files, run, log, folder, opened)
+            output_from = self._in_pool(self._open_files, run, log, folder, opened, values)
             process = GameProcess.start(
                 command,
                 folder,
@@ -172,7 +188,7 @@ class Runner:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
-        self._watch(run, process, log, port, output_from, False)
+        self._watch(run, process, log, port, console_port, output_from, False)
 
     def _adopt(self, run: Run, found: Found) -> None:
         if not found.pid:
@@ -182,9 +198,10 @@ class Runner:
             self._post(self._events.process_not_found, run.server, run.number)
             return
         self._ports.given(found.port)
+        self._ports.given(found.console_port)
         log = self._output(run)
         log.go_on(found.output_from)
-        self._watch(run, process, log, found.port, found.output_from, found.was_ready)
+        self._watch(run, process, log, found.port, found.console_port, found.output_from, found.was_ready)
 
     def _find(self, run: Run, found: Found) -> Found:
         """Look for a process that may have been started and was not written down."""
@@ -195,15 +212,22 @@ class Runner:
         if trace is None:
             return found
         pid, created_at, environment = trace
-        port = int(environment.get(PORT_VARIABLE, 0))
-        return msgspec.structs.replace(found, pid=pid, created_at=created_at, port=port)
+        port, console_port = (int(environment.get(name, 0)) for name in (PORT_VARIABLE, CONSOLE_PORT_VARIABLE))
+        return msgspec.structs.replace(found, pid=pid, created_at=created_at, port=port, console_port=console_port)
 
     def _watch(
-        self, run: Run, process: GameProcess, log: OutputLog, port: int, output_from: int, was_ready: bool
+        self,
+        run: Run,
+        process: GameProcess,
+        log: OutputLog,
+        port: int,
+        console_port: int,
+        output_from: int,
+        was_ready: bool,
     ) -> None:
         self._processes[run.server] = process
         events, which = self._events, (run.server, run.number)
-        self._post(events.process_started, *which, process.pid, process.created_at, port, output_from)
+        self._post(events.process_started, *which, process.pid, process.created_at, port, output_from, console_port)
         if was_ready:
             self._post(events.process_ready, *which)
         looking = tasks.spawn(f"game[{run.server}].output", self._look, run, log, port, was_ready)
@@ -258,7 +282,7 @@ class Runner:
 
     def _run_command(self, run: Run, command: list[str], port: int, seconds: float) -> None:
         process = self._processes.get(run.server)
-        values = self._values(run, port, pid=process.pid if process else 0)
+        values = self._values(run, port, pid=process.pid if process else 0, console_port=run.console_port)
         command = [expand(one, values) for one in command]
         environment = self._environment(run, values)
         del environment[TOKEN_VARIABLE]  # It is what a game process is known by.
@@ -291,19 +315,23 @@ class Runner:
         if status:
             logger.warning("%s ended with exit status %d", name, status)
 
-    def _open_files(self, run: Run, log: OutputLog, folder: Path, opened: list[int]) -> int:
-        """Open the game's output and input into `opened`; return where its output begins."""
+    def _open_files(
+        self, run: Run, log: OutputLog, folder: Path, opened: list[int], values: Mapping[str, object]
+    ) -> int:
+        """Write the game's files, open its output and input into `opened`; return where its output begins."""
         own_folder = self._folder.server_folder(run.server)
         own_folder.mkdir(mode=0o700, exist_ok=True)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "no such folder", str(folder))
+        for name, text in run.game.files.items():
+            write_whole(own_folder / name, expand(text, values).encode())
         opened.append(log.open())
         if isinstance(run.game.stop, StopByInput):
             opened.append(make_input(self._input_path(run.server)))
         return log.position
 
     def _output(self, run: Run) -> OutputLog:
-        path = self._folder.server_folder(run.server) / "output.log"
+        path = self._folder.server_folder(run.server) / OUTPUT_FILE
         return OutputLog(path, run.game.output.max_bytes, run.game.output.files)
 
     def _input_path(self, server: str) -> Path:
@@ -330,6 +358,8 @@ class Runner:
             "LAUNCHER_CONTROLLER_ADDRESS": self._controller_address,
             "LAUNCHER_CONTROLLER_PORT": str(self._controller_port),
         }
+        if run.game.console:
+            ours[CONSOLE_PORT_VARIABLE] = str(values["console_port"])
         return inherited | ours | {name: expand(text, values) for name, text in run.game.environment.items()}
 
     def _in_pool(self, function: Callable[..., Any], *args: Any) -> Any:

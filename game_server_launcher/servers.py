@@ -76,6 +76,8 @@ class SavedServer(msgspec.Struct, kw_only=True):
     """When the process was created, by psutil: with it a pid means one process and no later one."""
     port: int = 0
     token: str = ""
+    console_port: int = 0
+    console_password: str = ""
     started_at: float = 0.0
     output_from: int = 0
     map: str = ""
@@ -113,6 +115,8 @@ class GameServer(msgspec.Struct, kw_only=True):
     adopted: bool = False
     port: int = 0
     token: str = ""
+    console_port: int = 0
+    console_password: str = ""
     map: str = ""
     version: str = ""
     capacity: int = 0
@@ -156,10 +160,12 @@ class GameServer(msgspec.Struct, kw_only=True):
             match_players=self.game.match_players,
         )
 
-    def begin_run(self, now: float, token: str) -> None:
+    def begin_run(self, now: float, token: str, console_password: str = "") -> None:
         """A process is about to be started: what the last one said holds no more."""
         self.run += 1
         self.token = token
+        self.console_port = 0
+        self.console_password = console_password
         self.started_at = now
         self.adopted = False
         self.port = 0
@@ -174,6 +180,8 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.pid = 0
         self.created_at = 0.0
         self.token = ""
+        self.console_port = 0
+        self.console_password = ""
         self.players = 0
         self.cpu_percent = 0.0
         self.rss_bytes = 0

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
-from game_server_launcher.gamefile import GameFile, StopByCommand, StopByInput, StopBySignal
+from game_server_launcher.gamefile import GameFile, StopByCommand, StopByController, StopByInput, StopBySignal
 from game_server_launcher.runner import Run
 from game_server_launcher.servers import GameServer
 
@@ -33,7 +33,7 @@ class Stopper:
 
     Args:
         runner: of processes.
-        ask_controller: sends `StopServer(grace_seconds)` to a server's controller; false if it has none.
+        ask_controller: asks a server's controller or console, with the seconds it has; false if none is connected.
         set_timer: sets a server's timer in the place of the one it had.
         left_alone: called with a server whose process does not end.
     """
@@ -55,7 +55,9 @@ class Stopper:
         if not self._ask(server):
             self.terminate(server)
             return
-        logger.info("%s: asked to stop by %s", server.name, type(server.game.stop).__struct_config__.tag)
+        tag = type(server.game.stop).__struct_config__.tag
+        way = "console" if server.game.console and isinstance(server.game.stop, StopByController) else tag
+        logger.info("%s: asked to stop by %s", server.name, way)
         self._set_timer(server, server.game.stop.seconds, self.terminate)
 
     def terminate(self, server: GameServer) -> None:
@@ -92,7 +94,14 @@ class Stopper:
 
 def run_of(server: GameServer) -> Run:
     """The run that a server is in, as a runner wants it."""
-    return Run(server=server.name, number=server.run, game=server.game, token=server.token)
+    return Run(
+        server=server.name,
+        number=server.run,
+        game=server.game,
+        token=server.token,
+        console_port=server.console_port,
+        console_password=server.console_password,
+    )
 
 
 def patience(game: GameFile) -> float:

@@ -48,11 +48,14 @@ class Host(Protocol):
     def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
         """Write the state file, then call `then`."""
 
+    def run_began(self, server: GameServer) -> None:
+        """Its process runs."""
+
     def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
-        """Send `StopServer` to the server's controller; false if it has none."""
+        """Say so to the server's controller or console; false if none is connected."""
 
     def has_controller(self, server: GameServer) -> bool:
-        """Whether the server's controller is connected."""
+        """Whether the server's controller or console is connected."""
 
     def run_ended(self, server: GameServer, reason: str) -> None:
         """The process has ended and all it had to say was heard; matches that still run ended by `reason`."""
@@ -102,13 +105,16 @@ class Supervision:
             created_at=saved.created_at,
             port=saved.port,
             output_from=saved.output_from,
+            console_port=saved.console_port,
             was_ready=saved.state is State.READY and not by_controller,
         )
         self._runner.adopt(run_of(server), found)
 
     def start(self, server: GameServer) -> None:
         """Start a process for a server that has none."""
-        server.begin_run(self._central.now, self._central.new_id() + self._central.new_id())
+        token = self._central.new_id() + self._central.new_id()
+        console_password = self._central.new_id() if server.game.console else ""
+        server.begin_run(self._central.now, token, console_password)
         self._enter(server, State.STARTING)
         run = run_of(server)
         # Written first, so that a launcher that is killed right after the start leaves a trace of it.
@@ -150,12 +156,12 @@ class Supervision:
             self._cancel_timer(name)
 
     def controller_ready(self, server: GameServer) -> None:
-        """The server's controller said that it takes players."""
+        """The server's controller said that it takes players, or its console let us in."""
         if isinstance(server.game.ready, ReadyByController):
             self._ready(server)
 
     def controller_gone(self, server: GameServer) -> None:
-        """The connection of the server's controller has ended."""
+        """The connection of the server's controller or console has ended."""
         if server.name in self._last_words:
             self._ended(server)
         elif server.state is State.READY and isinstance(server.game.ready, ReadyByController):
@@ -165,15 +171,17 @@ class Supervision:
     # --- what happens to processes (ProcessEvents) ---------------------------------------------------
 
     def process_started(
-        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int
+        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int, console_port: int = 0
     ) -> None:
         one = self._current(server, number)
         if one is None:
             return
         one.pid, one.created_at, one.port, one.output_from = pid, created_at, port, output_from
+        one.console_port = console_port
         verb = "adopted" if one.adopted else "started"
         logger.info("%s: %s as process %d on port %d", one.name, verb, pid, port)
         self._host.server_changed(one)
+        self._host.run_began(one)
         if one.state is State.STOPPING:
             self._stopper.stop(one)
         elif one.state is State.STARTING:

@@ -377,6 +377,7 @@ TABLES: dict[str, tuple[type[gamefile.Table], ...]] = {
     "stop": (gamefile.StopByController, gamefile.StopByInput, gamefile.StopByCommand, gamefile.StopBySignal),
     "restart": (gamefile.Restart,),
     "output": (gamefile.Output,),
+    "console": (gamefile.Console,),
 }
 
 
@@ -423,7 +424,7 @@ def test_the_words_of_a_game_file_are_on_the_page() -> None:
     assert sorted(placeholders) == sorted(f"{{{name}}}" for name in gamefile.PLACEHOLDERS)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_the_game_files_on_the_launchers_page_are_right(number: int, tmp_path: Path) -> None:
     page = page_of("game_server_launcher")
     files = blocks(section(page, "Quick start"), "toml") + blocks(section(page, "The game file"), "toml")
@@ -437,6 +438,14 @@ def test_the_launchers_quick_start_shows_the_file_that_is_here(tmp_path: Path) -
     file = tmp_path / "four_in_a_row.toml"
     file.write_text(shown)
     here = ROOT / "game_server" / "games" / "four_in_a_row.toml"
+    assert gamefile.load_game_file(file) == gamefile.load_game_file(here)
+
+
+def test_the_teeworlds_file_on_the_launchers_page_is_the_one_that_is_here(tmp_path: Path) -> None:
+    *_, shown = blocks(section(page_of("game_server_launcher"), "Consoles"), "toml")
+    file = tmp_path / "teeworlds.toml"
+    file.write_text(shown)
+    here = ROOT / "game_server_launcher" / "games" / "teeworlds.toml"
     assert gamefile.load_game_file(file) == gamefile.load_game_file(here)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that tests drive and that no Python package brings: a browser, curl, wrk, openssl, and the servers
-# of the databases. What cannot be installed is named, and the tests that need it are skipped (with CI set, they fail).
+# Installs the programs that tests drive and that no Python package brings: a browser, curl, wrk, openssl, the servers of
+# the databases, and a real game server. What cannot be installed is named, and the tests that need it are skipped (with CI set, they fail).
 # Debian and its relatives; elsewhere, install them by hand.
 #
 # No service is started and no database cluster is made: the tests start servers of their own, on data folders and ports
@@ -10,12 +10,13 @@ set -uo pipefail
 # The package that brings each program.
 declare -A packages=(
     [chromium]=chromium [curl]=curl [wrk]=wrk [openssl]=openssl [mariadbd]=mariadb-server-core [postgres]=postgresql
+    [teeworlds-server]=teeworlds-server
 )
 
 find_missing() {
     missing=()
     for tool in "${!packages[@]}"; do
-        command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] ||
+        command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || [ -x "/usr/games/$tool" ] ||
             compgen -G "/usr/lib/postgresql/*/bin/$tool" >/dev/null || missing+=("$tool")
     done
 }
@@ -34,6 +35,12 @@ install_postgresql() {
     "${as_root[@]}" mv "$settings.before-tests" "$settings"
 }
 
+# Debian's package would have a server of its own run from the next boot on.
+install_teeworlds() {
+    install teeworlds-server || return
+    ! command -v systemctl || "${as_root[@]}" systemctl disable teeworlds-server.service
+}
+
 find_missing
 [ ${#missing[@]} -eq 0 ] && exit 0
 
@@ -46,6 +53,8 @@ if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
         for tool in "${missing[@]}"; do
             if [ "$tool" = postgres ]; then
                 install_postgresql
+            elif [ "$tool" = teeworlds-server ]; then
+                install_teeworlds
             else
                 install "${packages[$tool]}"
             fi

@@ -75,6 +75,19 @@ class FakeRunner:
         return asked
 
 
+class FakeConsoles:
+    """Keeps which consoles are to be connected: by server, the number of the run and the port."""
+
+    def __init__(self) -> None:
+        self.opened: dict[str, tuple[int, int]] = {}
+
+    def open(self, server: str, run: int, port: int) -> None:
+        self.opened[server] = (run, port)
+
+    def close(self, server: str) -> None:
+        self.opened.pop(server, None)
+
+
 class World:
     """One launcher and the test's hands on everything around it.
 
@@ -88,6 +101,7 @@ class World:
         self.path = path
         self.clock = ManualClock()
         self.runner = FakeRunner()
+        self.consoles = FakeConsoles()
         self.folder = RunFolder(path)
         self.pools = [WorkerPool(name, threads=1, max_queued=1000) for name in ("files", "work")]
         self.launcher = Launcher(
@@ -96,6 +110,7 @@ class World:
             games,
             self.folder,
             self.runner,
+            self.consoles,
             file_pool=self.pools[0],
             work_pool=self.pools[1],
             clock=self.clock,
@@ -129,9 +144,9 @@ class World:
         self.runner.tell(event, *args)
         self.settle()
 
-    def process_started(self, server: str = "four", pid: int = PID, port: int = 7000) -> None:
+    def process_started(self, server: str = "four", pid: int = PID, port: int = 7000, console_port: int = 0) -> None:
         run = self.runner.runs[server]
-        self.happens("process_started", server, run.number, pid, 5.0, port, 0)
+        self.happens("process_started", server, run.number, pid, 5.0, port, 0, console_port)
 
     def process_exited(self, status: int | None, server: str = "four", last_lines: list[str] | None = None) -> None:
         run = self.runner.runs[server]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from game_server_launcher.gamefile import (
+    Console,
     GameFile,
     GameFileError,
     ReadyByController,
@@ -110,6 +111,13 @@ def test_ways_to_stop(tmp_path: Path, stop: str, expected: object) -> None:
     assert load(tmp_path, f"{MINIMAL}[stop]\n{stop}\n").stop == expected
 
 
+def test_a_console_and_files(tmp_path: Path) -> None:
+    text = '[files]\n"a.cfg" = "{console_port} {console_password}"\n[console]\nkind = "econ"\n'
+    game = load(tmp_path, MINIMAL + text)
+    assert game.console == Console("econ")
+    assert game.files == {"a.cfg": "{console_port} {console_password}"}
+
+
 def test_several_servers_are_numbered(tmp_path: Path) -> None:
     assert load(tmp_path, MINIMAL + "servers = 3\n").server_names == ["chess-1", "chess-2", "chess-3"]
 
@@ -144,6 +152,17 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         (MINIMAL + 'port = "many"', "Expected `str` matching regex '^\\\\d{1,5}-\\\\d{1,5}$' - at `port`"),
         (MINIMAL + 'port = "7009-7000"', "Expected a range of ports, lowest first, got '7009-7000' - at `port`"),
         (MINIMAL + "port = 7000\nservers = 2", "Expected at least 2 ports for 2 servers - at `port`"),
+        (MINIMAL + '[console]\nkind = "telnet"', "console.kind is 'telnet'; Expected one of: econ"),
+        (MINIMAL + "[console]", "Object missing required field `kind` - at `console`"),
+        (MINIMAL + '[console]\nkind = "econ"\nport = 1', "unknown key 'console.port'; Expected one of: kind"),
+        (MINIMAL + '[files]\nx = "{console_port}"', "unknown placeholder {console_port}; Expected one of:"),
+        (MINIMAL + '[files]\nx = "{console_password}"', "unknown placeholder {console_password}; Expected one of:"),
+        (MINIMAL + '[files]\n"../x" = ""', "Expected `str` matching regex"),
+        (MINIMAL + '[files]\n"output.log.1" = ""', "'output.log.1' is where the game's output goes - at `files`"),
+        (
+            'game = "x"\ncapacity = 1\ncommand = ["x", "{console_password}"]\n[console]\nkind = "econ"',
+            "unknown placeholder {console_password}; Expected one of:",
+        ),
         (MINIMAL + '[ready]\nby = "prayer"', "ready.by is 'prayer'; Expected one of: controller, output, port"),
         (MINIMAL + "[ready]\nseconds = 3", "ready.by is None; Expected one of: controller, output, port"),
         (MINIMAL + '[ready]\nby = "output"', "Object missing required field `pattern` - at `ready`"),

@@ -17,7 +17,7 @@ from gevent.queue import Empty, Queue
 
 from connhandler import WorkerPool
 from connhandler.testing import check_leaks
-from game_server_launcher.gamefile import GameFile, Output, ReadyByOutput, ReadyByPort, StopByInput
+from game_server_launcher.gamefile import Console, GameFile, Output, ReadyByOutput, ReadyByPort, StopByInput
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runner import Found, Run, Runner
 
@@ -117,7 +117,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 def test_a_process_is_started_and_its_end_is_told(stage: Stage) -> None:
     run = Run(server="four", number=3, game=stage.game("print('hello'); raise SystemExit(4)"), token="t")
     stage.runner.start(run)
-    server, number, pid, created_at, port, output_from = stage.events.expect("process_started")
+    server, number, pid, created_at, port, output_from, _ = stage.events.expect("process_started")
     assert (server, number, output_from) == ("four", 3, 0)
     assert pid > 0
     assert created_at == 0.0 or abs(created_at - time.time()) < 60, "0 if it had ended before one could look"
@@ -393,7 +393,7 @@ def test_a_process_is_adopted_by_the_next_runner(stage: Stage) -> None:
     stage.runner.close()
     stage.runner = stage.new_runner()
     stage.runner.adopt(run, found(pid, created_at))
-    assert stage.events.expect("process_started") == ("four", 1, pid, created_at, 7000, 0)
+    assert stage.events.expect("process_started") == ("four", 1, pid, created_at, 7000, 0, 0)
     assert stage.events.expect("process_ready") == ("four", 1), "its output still says so"
     stage.runner.signal("four", signal.SIGTERM)
     assert stage.events.expect("process_exited")[:3] == ("four", 1, None)
@@ -418,9 +418,35 @@ def test_a_process_that_was_not_written_down_is_found(stage: Stage) -> None:
     stage.runner.close()
     stage.runner = stage.new_runner()
     stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(0, 0.0, port=0))
-    _, _, adopted, _, port, _ = stage.events.expect("process_started")
+    _, _, adopted, _, port, _, _ = stage.events.expect("process_started")
     assert adopted == pid
     assert port > 0
+
+
+def test_files_are_written_before_the_start_and_for_the_owner_alone(stage: Stage) -> None:
+    files = {"srv.cfg": "name {server}\nport {console_port}\npassword {console_password}\n{kept as it is}\n"}
+    game = stage.game("print(repr(open('srv.cfg').read()))", files=files, console=Console("econ"))
+    path = stage.folder.path / "four" / "srv.cfg"
+    run = Run(server="four", number=1, game=game, token="t", console_password="secret")
+    stage.runner.start(run)
+    console_port = stage.events.expect("process_started")[6]
+    content = f"name four\nport {console_port}\npassword secret\n{{kept as it is}}\n"
+    assert stage.events.expect("process_exited")[2:] == (0, [repr(content)])
+    assert path.stat().st_mode & 0o777 == 0o600
+    stage.runner.start(run)
+    assert stage.events.expect("process_started")[6] not in (0, console_port), "a fresh one each time"
+    stage.events.expect("process_exited")
+
+
+def test_the_console_of_a_process_that_was_not_written_down_is_found(stage: Stage) -> None:
+    game = stage.game(WAIT, console=Console("econ"))
+    stage.runner.start(Run(server="four", number=1, game=game, token="the token"))
+    _, _, pid, _, port, _, console_port = stage.events.expect("process_started")
+    stage.pids.append(pid)
+    stage.runner.close()
+    stage.runner = stage.new_runner()
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(0, 0.0, port=0))
+    assert stage.events.expect("process_started")[4:] == (port, 0, console_port)
 
 
 def test_nothing_to_adopt(stage: Stage) -> None:

@@ -1,0 +1,178 @@
+"""What the launcher makes of what the games' external consoles say, and what it says there. Part of the central task.
+
+A game with a `[console]` needs no controller: it is ready when its console lets us in, its players are counted by what
+the console shows, and it is stopped by a command.
+"""
+
+import logging
+from typing import Protocol
+
+from connhandler import CentralTask, PeerDisconnected, ProtocolError
+from game_server_launcher import gameconsolehandler as console
+from game_server_launcher.gameconsolehandler import ConsolePeer
+from game_server_launcher.listing import Listing
+from game_server_launcher.servers import GameServer
+from game_server_launcher.statefiles import StateFiles
+from game_server_launcher.supervision import Supervision
+
+logger = logging.getLogger(__name__)
+
+STATUS_SECONDS = 20.0
+"""Between two questions who is there: a console that does not answer is one of a game that hangs
+(`gameconsolehandler.LIMITS.idle_seconds`)."""
+
+MAX_PLAYERS = 1000
+"""Whom one console may show; Teeworlds takes 64 clients."""
+
+MAX_MAP = 128
+"""The longest name of a map that is believed, in characters: as the login server takes."""
+
+
+class ConsoleConnections(Protocol):
+    """What is asked of `GameConsoles`; see there."""
+
+    def open(self, server: str, run: int, port: int) -> None: ...
+    def close(self, server: str) -> None: ...
+
+
+class ConsoleDesk:
+    """Everything about consoles; the methods that take a peer are rows of the launcher's dispatch table.
+
+    Args:
+        central: whose task this runs in.
+        servers: by name; owned by the program.
+        connections: to the consoles.
+        listing: what the login server is told.
+        state_files: of the servers.
+        supervision: told of consoles that come and go.
+
+    Attributes:
+        peers: the consoles that have let us in, by server name.
+    """
+
+    def __init__(
+        self,
+        central: CentralTask,
+        servers: dict[str, GameServer],
+        connections: ConsoleConnections,
+        listing: Listing,
+        state_files: StateFiles,
+        supervision: Supervision,
+    ) -> None:
+        self.peers: dict[str, ConsolePeer] = {}
+        self._central = central
+        self._servers = servers
+        self._connections = connections
+        self._listing = listing
+        self._state_files = state_files
+        self._supervision = supervision
+
+    # --- what is done and said -----------------------------------------------------------------------
+
+    def open(self, server: GameServer) -> None:
+        """A process runs: connect to its console, if it has one."""
+        if server.game.console and server.console_port:
+            self._connections.open(server.name, server.run, server.console_port)
+
+    def close(self, server: GameServer) -> None:
+        """The process has ended."""
+        peer = self.peers.pop(server.name, None)
+        if peer is not None:
+            peer.disconnect("its process has ended")
+        self._connections.close(server.name)
+
+    def send(self, server: GameServer, command: console.Command) -> bool:
+        """Give a server's console a command; return whether it is connected."""
+        peer = self.peers.get(server.name)
+        if peer is None:
+            return False
+        peer.send(command)
+        return True
+
+    # --- what consoles say ---------------------------------------------------------------------------
+
+    def password_asked(self, peer: ConsolePeer, message: console.PasswordAsked) -> None:
+        server = self._servers.get(peer.server)
+        if server is None or server.run != peer.run or not server.console_password:
+            peer.disconnect("its process has ended")
+        else:
+            peer.send(console.Password(server.console_password))
+
+    def wrong_password(self, peer: ConsolePeer, message: console.WrongPassword) -> None:
+        logger.error("%s: its console does not take the password that was made for it", peer.server)
+        peer.disconnect("wrong password")
+
+    def admitted(self, peer: ConsolePeer, message: console.Admitted) -> None:
+        server = self._servers.get(peer.server)
+        if server is None or server.run != peer.run or not server.running:
+            peer.disconnect("its process has ended")
+            return
+        peer.logged_in = True
+        self.peers[server.name] = peer
+        logger.info("%s: its console is connected (port %d)", server.name, server.console_port)
+        peer.send(console.ShowMap())
+        self._ask_for_status(peer)
+        self._supervision.controller_ready(server)
+
+    def command_echoed(self, peer: ConsolePeer, message: console.CommandEchoed) -> None:
+        peer.last_command = message.command
+        if message.command == console.SHOW_STATUS:
+            peer.players.clear()  # Who is there follows.
+            self._count(peer)
+
+    def value_shown(self, peer: ConsolePeer, message: console.ValueShown) -> None:
+        if peer.last_command == console.SHOW_MAP:
+            self._learn_map(peer, message.value)
+
+    def player_here(self, peer: ConsolePeer, message: console.PlayerListed | console.PlayerEntered) -> None:
+        peer.players.add(message.client_id)
+        if len(peer.players) > MAX_PLAYERS:
+            raise ProtocolError(f"more than {MAX_PLAYERS} players")
+        self._count(peer)
+
+    def player_left(self, peer: ConsolePeer, message: console.PlayerLeft) -> None:
+        peer.players.discard(message.client_id)
+        self._count(peer)
+
+    def map_changed(self, peer: ConsolePeer, message: console.MapChanged) -> None:
+        self._learn_map(peer, message.map)
+
+    def map_not_changed(self, peer: ConsolePeer, message: console.MapNotChanged) -> None:
+        logger.warning("%s: its map cannot be changed to %.*r", peer.server, MAX_MAP, message.map)
+
+    def noted(self, peer: ConsolePeer, message: console.TeamJoined | console.Said) -> None:
+        """Players and teams are in the game's hands; it has written this to its output."""
+
+    def disconnected(self, peer: ConsolePeer, message: PeerDisconnected) -> None:
+        server = self._servers.get(peer.server)
+        if server is None or self.peers.get(server.name) is not peer:
+            return
+        del self.peers[server.name]
+        logger.info("%s: its console is gone (%s)", server.name, message.detail or message.reason.value)
+        self._supervision.controller_gone(server)
+
+    def _ask_for_status(self, peer: ConsolePeer) -> None:
+        if self.peers.get(peer.server) is peer:
+            peer.send(console.ShowStatus())
+            self._central.call_later(STATUS_SECONDS, self._ask_for_status, peer)
+
+    def _count(self, peer: ConsolePeer) -> None:
+        server = self._server_of(peer)
+        server.players = len(peer.players)
+        self._listing.changed(server)
+
+    def _learn_map(self, peer: ConsolePeer, name: str) -> None:
+        server = self._server_of(peer)
+        name = name[:MAX_MAP]
+        if name != server.map:
+            server.map = name
+            self._listing.changed(server)
+            self._state_files.save_soon(server)
+
+    def _server_of(self, peer: ConsolePeer) -> GameServer:
+        """Raises:
+        ProtocolError: it has not let us in.
+        """
+        if self.peers.get(peer.server) is not peer:
+            raise ProtocolError("it reports before it has let us in")
+        return self._servers[peer.server]
