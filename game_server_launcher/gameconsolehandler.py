@@ -298,7 +298,7 @@ class GameConsoleHandler(OutgoingConnectionHandler):
 
 
 class GameConsoles:
-    """The connections to all consoles. All methods return at once.
+    """The connections to all consoles. `open` and `close` return at once: the central task calls them.
 
     Args:
         incoming_queue: where all messages go.
@@ -322,5 +322,7 @@ class GameConsoles:
             tasks.spawn(f"{handler.task_name}.stop", handler.stop, 0)
 
     def close_all(self) -> None:
-        for server in list(self._handlers):
-            self.close(server)
+        """At the end, outside the central task: close every connection, and wait for that. Games go on."""
+        for handler in self._handlers.values():
+            handler.stop(0)
+        self._handlers.clear()

@@ -32,7 +32,7 @@ class Site:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+        self.environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "PYTHONWARNINGS": "default"}
         self.programs: list[subprocess.Popen[bytes]] = []
         self.ports: dict[str, int] = {}
 
@@ -63,13 +63,14 @@ class Site:
         self.programs.append(program)
         return program
 
-    def launch(self) -> "subprocess.Popen[bytes]":
+    def launch(self, *arguments: str) -> "subprocess.Popen[bytes]":
         return self.run(
             "game_server_launcher",
             "--name=home",
             f"--login-port={self.ports['launchers']}",
             "--controller-port=0",
             f"--games={PACKAGE / 'games' / 'teeworlds.toml'}",
+            *arguments,
         )
 
     def log(self, module: str = "game_server_launcher") -> str:
@@ -197,6 +198,7 @@ def test_started_listed_and_stopped_by_its_console(site: Site) -> None:
     for text in (site.log(), site.log("login_server"), (site.path / "run" / "teeworlds" / "output.log").read_text()):
         assert password not in text
         assert "Traceback" not in text
+        assert "ResourceWarning" not in text
 
 
 def test_the_map_is_changed_in_place_and_the_next_launcher_adopts(site: Site) -> None:
@@ -217,3 +219,19 @@ def test_the_map_is_changed_in_place_and_the_next_launcher_adopts(site: Site) ->
     site.wait_for_map("dm1")
     operator.consoles.close_all()
     site.stop(launcher)
+
+
+def test_a_launcher_that_leaves_the_game_running_lets_go_of_its_console(site: Site) -> None:
+    launcher = site.launch("--leave-running")
+    site.wait_for_map("dm1")
+    (game,) = site.games_running()
+    launcher.terminate()
+    assert launcher.wait(PATIENCE) == 0
+    assert [one.pid for one in site.games_running()] == [game.pid]
+    launcher = site.launch()
+    site.wait_for_map("dm1")
+    assert [one.pid for one in site.games_running()] == [game.pid]
+    site.stop(launcher)
+    log = site.log()
+    assert "Traceback" not in log
+    assert "ResourceWarning" not in log
