@@ -233,6 +233,15 @@ def test_a_console_of_an_earlier_process_is_told_no_password(world: Any) -> None
     assert (fake.take(), fake.disconnected) == ([], True)
 
 
+def test_a_console_that_lets_us_in_too_late_is_none(world: Any) -> None:
+    fake = connect(world)
+    says(world, fake, "Enter password:")
+    world.process_exited(1)
+    says(world, fake, "Authentication successful. External console access granted.")
+    assert fake.disconnected
+    assert not world.state()["controller"]
+
+
 def test_a_wrong_password_is_one_line_for_the_operator(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     fake = connect(world)
     says(world, fake, "Enter password:", "Wrong password 1/3.")
