@@ -193,7 +193,11 @@ def end_from_within() -> None:
     asked.wait()
     print("closed", background.service.close(10))
     another = Background()
-    another.service.post(another.service.close)
+
+    def close_other() -> None:
+        another.service.close()
+
+    another.service.post(close_other)
     print("closed", another.service.close(10))
 
 
