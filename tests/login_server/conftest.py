@@ -1,7 +1,10 @@
 """A login server without sockets: scripted conversations through `handle`, a real SQLite file, a clock that obeys."""
 
+import io
 import logging
+import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from connhandler import WorkerPool
 from connhandler.jsonmessage import Hello, Refused, Welcome
 from connhandler.testing import FakeConnection, ManualClock, run_timers, run_work
+from login_server import commands
 from login_server.accounts import AccountStore, Attempts, Passwords
 from login_server.backoffice import BackOffice
 from login_server.database import Database
@@ -37,6 +41,8 @@ PASSWORD = "correct horse"
 PRIVATE_KEY, PUBLIC_KEY = generate_key_pair()
 
 Player = FakeConnection[PlayerPeer]
+Run = Callable[..., tuple[int, str, str]]
+"""Words of a command line, and what is on standard input; exit status, stdout, stderr."""
 Launcher = FakeConnection[LauncherPeer]
 
 
@@ -212,3 +218,24 @@ def database(tmp_path: Path) -> Iterator[Database]:
     prepare(made)
     yield made
     made.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Carry out a command line in an empty folder, without a setting of this process's environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("LOGIN_SERVER_"):
+            monkeypatch.delenv(name)
+
+    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        try:
+            status = commands.run(arguments)
+        except SystemExit as exit_:
+            assert isinstance(exit_.code, int)
+            status = exit_.code
+        output = capsysbinary.readouterr()
+        return status, output.out.decode(), output.err.decode()
+
+    return run

@@ -1,49 +1,27 @@
 """`login-server account …` and `login-server database …`: in this process, and one as a person types it."""
 
-import io
 import json
 import os
 import pty
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent.socket
 import pytest
 from sqlalchemy import text
 
-from login_server import commands
 from login_server.accounts import AccountStore, Passwords
 from login_server.database import Database
 
+if TYPE_CHECKING:
+    from tests.login_server.conftest import Run
+
+
 ROOT = Path(__file__).parents[2]
 URL = "sqlite:///login_server.sqlite"
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("LOGIN_SERVER_"):
-            monkeypatch.delenv(name)
-
-    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        """Exit status, stdout, stderr."""
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        try:
-            status = commands.run(arguments)
-        except SystemExit as exit_:
-            assert isinstance(exit_.code, int)
-            status = exit_.code
-        output = capsysbinary.readouterr()
-        return status, output.out.decode(), output.err.decode()
-
-    return run
 
 
 def find(name: str, url: str = URL) -> Any:
@@ -54,7 +32,7 @@ def find(name: str, url: str = URL) -> Any:
         database.close()
 
 
-def test_an_account_from_its_beginning_on(run: Run) -> None:
+def test_an_account_from_its_beginning_on(run: "Run") -> None:
     passwords = Passwords()
     assert run("account", "add", "Alice", stdin="correct horse\n") == (0, "Alice can log in, account 1\n", "")
     assert passwords.verify(find("alice").password_hash, "correct horse")
@@ -93,19 +71,21 @@ def test_an_account_from_its_beginning_on(run: Run) -> None:
         ("account export no/folder.jsonl", "", 1, "cannot write no/folder.jsonl: No such file or directory"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(run: Run, arguments: str, stdin: str, status: int, sentence: str) -> None:
+def test_what_cannot_be_done_is_one_sentence(
+    run: "Run", arguments: str, stdin: str, status: int, sentence: str
+) -> None:
     found, output, errors = run(*arguments.split(), stdin=stdin)
     assert (found, output) == (status, "")
     assert errors.removeprefix("login-server: ").startswith(sentence)
     assert errors.count("\n") == 1
 
 
-def test_a_name_that_is_taken_is_said_before_a_password_is_asked_for(run: Run) -> None:
+def test_a_name_that_is_taken_is_said_before_a_password_is_asked_for(run: "Run") -> None:
     run("account", "add", "alice", stdin="correct horse\n")
     assert run("account", "add", "ALICE") == (1, "", "login-server: the name ALICE is taken\n")
 
 
-def test_accounts_move_to_another_database(run: Run, tmp_path: Path) -> None:
+def test_accounts_move_to_another_database(run: "Run", tmp_path: Path) -> None:
     for name in ("alice", "Bob"):
         run("account", "add", name, stdin="correct horse\n")
     run("account", "set-rank", "bob", "7")
@@ -126,7 +106,7 @@ def test_accounts_move_to_another_database(run: Run, tmp_path: Path) -> None:
         assert find(name, other) == find(name)
 
 
-def test_a_file_that_is_there_already_is_nobody_elses_business_any_more(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_there_already_is_nobody_elses_business_any_more(run: "Run", tmp_path: Path) -> None:
     file = tmp_path / "players.jsonl"
     file.write_text("old")
     file.chmod(0o644)
@@ -134,7 +114,7 @@ def test_a_file_that_is_there_already_is_nobody_elses_business_any_more(run: Run
     assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o600, "")
 
 
-def test_an_account_of_the_same_name_stays_as_it_is(run: Run) -> None:
+def test_an_account_of_the_same_name_stays_as_it_is(run: "Run") -> None:
     run("account", "add", "alice", stdin="correct horse\n")
     before = find("alice")
     line = json.dumps({"name": "ALICE", "password_hash": "$argon2id$other", "created_at": 5.0})
@@ -163,7 +143,7 @@ GOOD = '{"name": "carol", "password_hash": "$argon2id$x", "created_at": 5.0}'
         ("x" * 70_000, "too long"),
     ],
 )
-def test_one_wrong_line_and_nothing_is_imported(run: Run, line: str, words: str) -> None:
+def test_one_wrong_line_and_nothing_is_imported(run: "Run", line: str, words: str) -> None:
     status, output, errors = run("account", "import", "-", stdin=f"{GOOD}\n\n{line}\n")
     assert (status, output) == (1, "")
     assert errors.startswith("login-server: standard input, line 3: ")
@@ -172,7 +152,7 @@ def test_one_wrong_line_and_nothing_is_imported(run: Run, line: str, words: str)
     assert run("account", "list")[1] == ""
 
 
-def test_revisions_from_the_command_line(run: Run) -> None:
+def test_revisions_from_the_command_line(run: "Run") -> None:
     words = "the database is empty; this version needs revision 0003, and makes it when it first serves\n"
     assert run("database", "status") == (0, words, "")
     status, applied, _ = run("database", "upgrade")
@@ -198,7 +178,7 @@ def test_revisions_from_the_command_line(run: Run) -> None:
     assert run("database", "status") == (0, words, "")
 
 
-def test_help_answers(run: Run) -> None:
+def test_help_answers(run: "Run") -> None:
     for arguments in (["account", "--help"], ["account", "import", "--help"], ["database", "upgrade", "-h"]):
         status, output, _ = run(*arguments)
         assert status == 0

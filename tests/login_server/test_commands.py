@@ -1,41 +1,20 @@
 """The command line: settings, keys and launchers; each in this process, without serving."""
 
-import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from login_server import commands
 from login_server.config import Config
 from login_server.database import Database
 from login_server.launcherkeys import LauncherKeys
 
-Run = Callable[..., tuple[int, str, str]]
+if TYPE_CHECKING:
+    from tests.login_server.conftest import Run
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("LOGIN_SERVER_"):
-            monkeypatch.delenv(name)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        """Exit status, stdout, stderr."""
-        try:
-            status = commands.run(arguments)
-        except SystemExit as exit_:
-            assert isinstance(exit_.code, int)
-            status = exit_.code
-        output = capsys.readouterr()
-        return status, output.out, output.err
-
-    return run
-
-
-def test_a_launcher_is_added_once(run: Run) -> None:
+def test_a_launcher_is_added_once(run: "Run") -> None:
     status, key, errors = run("launcher", "add", "home")
     assert (status, errors) == (0, "")
     database = Database("sqlite:///login_server.sqlite")
@@ -44,7 +23,7 @@ def test_a_launcher_is_added_once(run: Run) -> None:
     assert run("launcher", "add", "home") == (1, "", "login-server: there is a launcher home already\n")
 
 
-def test_launchers_are_listed_rotated_and_removed(run: Run) -> None:
+def test_launchers_are_listed_rotated_and_removed(run: "Run") -> None:
     _, old, _ = run("launcher", "add", "home")
     run("launcher", "add", "away")
     status, listed, _ = run("launcher", "list")
@@ -57,13 +36,13 @@ def test_launchers_are_listed_rotated_and_removed(run: Run) -> None:
     assert run("launcher", "rotate", "home") == (1, "", "login-server: there is no launcher home\n")
 
 
-def test_a_launchers_name_is_plain(run: Run) -> None:
+def test_a_launchers_name_is_plain(run: "Run") -> None:
     status, output, errors = run("launcher", "add", "a/b")
     assert (status, output) == (1, "")
     assert errors.startswith("login-server: a launcher's name has 1 to 32 letters")
 
 
-def test_the_database_is_a_setting(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_is_a_setting(run: "Run", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("launcher", "add", "one", "--database-url", f"sqlite:///{tmp_path}/a.sqlite")
     (tmp_path / "b.toml").write_text(f'database_url = "sqlite:///{tmp_path}/b.sqlite"\n')
     run("launcher", "add", "two", "--config", "b.toml")
@@ -73,7 +52,7 @@ def test_the_database_is_a_setting(run: Run, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_options_may_stand_before_between_and_after_the_words(run: Run, tmp_path: Path, place: int) -> None:
+def test_options_may_stand_before_between_and_after_the_words(run: "Run", tmp_path: Path, place: int) -> None:
     url = f"sqlite:///{tmp_path}/other.sqlite"
     (tmp_path / "other.toml").write_text(f'database_url = "{url}"\n')
 
@@ -105,12 +84,12 @@ def test_options_may_stand_before_between_and_after_the_words(run: Run, tmp_path
         ("add home --database-url", "argument --database-url: expected one argument"),
     ],
 )
-def test_wrong_words_after_launcher(run: Run, tmp_path: Path, arguments: str, sentence: str) -> None:
+def test_wrong_words_after_launcher(run: "Run", tmp_path: Path, arguments: str, sentence: str) -> None:
     assert run("launcher", *arguments.split()) == (2, "", f"login-server: {sentence}\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistyped_command_is_named(run: Run) -> None:
+def test_a_mistyped_command_is_named(run: "Run") -> None:
     sentence = "login-server: unknown command 'lancher', did you mean 'launcher'?\n"
     assert run("lancher", "add", "x") == (2, "", sentence)
     sentence = "login-server launcher: unknown command 'rotat', did you mean 'rotate'?\n"
@@ -118,7 +97,7 @@ def test_a_mistyped_command_is_named(run: Run) -> None:
     assert run("--log-level", "info", "--help")[0] == 0
 
 
-def test_a_database_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_used(run: "Run", tmp_path: Path) -> None:
     for url, words in (
         ("nonsense", "cannot open the database: cannot use this database URL"),
         ("sqlite:////proc/no/file.sqlite", "cannot open the database: "),
@@ -130,7 +109,7 @@ def test_a_database_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
         assert errors.count("\n") == 1
 
 
-def test_keys_are_made_once(run: Run, tmp_path: Path) -> None:
+def test_keys_are_made_once(run: "Run", tmp_path: Path) -> None:
     status, output, _ = run("keys")
     assert status == 0
     assert output == "private key: login_server_private_key.pem\npublic key: login_server_public_key.pem\n"
@@ -141,7 +120,7 @@ def test_keys_are_made_once(run: Run, tmp_path: Path) -> None:
     assert private.read_text() == before
 
 
-def test_a_key_file_that_is_none(run: Run, tmp_path: Path) -> None:
+def test_a_key_file_that_is_none(run: "Run", tmp_path: Path) -> None:
     (tmp_path / "wrong.pem").write_text("my shopping list")
     for command in ("keys", "serve"):
         status, _, errors = run(command, "--private-key-file", "wrong.pem")
@@ -164,27 +143,27 @@ def test_a_key_file_that_is_none(run: Run, tmp_path: Path) -> None:
         (["--browser-origins", "https://A.example"], "browser_origins: 'https://A.example' is no origin"),
     ],
 )
-def test_wrong_settings(run: Run, arguments: list[str], words: str) -> None:
+def test_wrong_settings(run: "Run", arguments: list[str], words: str) -> None:
     status, output, errors = run(*arguments)
     assert (status, output) == (2, "")
     assert words in errors
     assert errors.count("\n") == 1
 
 
-def test_a_wrong_key_in_the_file(run: Run, tmp_path: Path) -> None:
+def test_a_wrong_key_in_the_file(run: "Run", tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("player_prot = 9000\n")
     status, _, errors = run("--config", "settings.toml")
     assert status == 2
     assert "there is no setting player_prot; did you mean player_port?" in errors
 
 
-def test_a_wrong_certificate(run: Run) -> None:
+def test_a_wrong_certificate(run: "Run") -> None:
     status, _, errors = run("--tls-certificate", "none.pem", "--tls-key", "none.pem", "--player-port", "0")
     assert status == 1
     assert errors.splitlines()[-1].startswith("login-server: cannot use the certificate none.pem")
 
 
-def test_help_answers(run: Run) -> None:
+def test_help_answers(run: "Run") -> None:
     status, output, _ = run("--help")
     assert status == 0
     words = " ".join(output.split())
