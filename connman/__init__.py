@@ -9,6 +9,7 @@ These functions belong to one manager for the whole program. For several, make o
 the same as methods. All of them may be called from any thread, and from any task of a program that uses gevent.
 """
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 _manager: ConnMan | None = None
+_starting = threading.Lock()
 
 
 def start(**options: Any) -> None:
@@ -57,11 +59,12 @@ def start(**options: Any) -> None:
         RuntimeError: it is running already.
     """
     global _manager
-    if _manager is not None and not _manager.ended:
-        raise RuntimeError("ConnMan was started already")
-    manager = ConnMan(**options)
-    manager.start()
-    _manager = manager
+    with _starting:
+        if _manager is not None and not _manager.ended:
+            raise RuntimeError("ConnMan was started already")
+        manager = ConnMan(**options)
+        manager.start()
+        _manager = manager
 
 
 def stop(timeout: float | None = None) -> bool:

@@ -84,6 +84,27 @@ def games() -> None:
     print("matchmaking ended", not matchmaker.is_alive())
 
 
+def eight_at_once() -> None:
+    """Eight threads start it at the same moment: one does, the others are told."""
+    ready, outcomes = threading.Barrier(8), list[str]()
+
+    def start() -> None:
+        ready.wait()
+        try:
+            connman.start()
+            outcomes.append("started")
+        except RuntimeError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(sorted(outcomes).count("started"), sorted(outcomes).count("ConnMan was started already"))
+    print("stopped", connman.stop(10))
+
+
 def waiting_main_thread() -> None:
     """The main thread waits for messages; another ends it all."""
     connman.start()
@@ -107,4 +128,4 @@ def waiting_main_thread() -> None:
 
 
 if __name__ == "__main__":
-    {"games": games, "waiting_main_thread": waiting_main_thread}[sys.argv[1]]()
+    {f.__name__: f for f in (games, eight_at_once, waiting_main_thread)}[sys.argv[1]]()

@@ -13,3 +13,7 @@ def test_games_and_matchmaking_in_threads() -> None:
 
 def test_a_main_thread_that_waits() -> None:
     assert scenario("waiting_main_thread") == ["2 C", "2 DC", "main None", "stopped [True]"]
+
+
+def test_eight_threads_that_start_it_at_once() -> None:
+    assert scenario("eight_at_once") == ["1 7", "stopped True"]
