@@ -5,14 +5,13 @@ by calls to its `ProcessEvents`, which arrive as messages in its queue like ever
 process has two tasks here: one waits for the end, one looks at the output and finds out when the game is ready.
 """
 
-import errno
 import logging
 import os
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -23,80 +22,22 @@ from gevent.event import AsyncResult
 from connhandler import Busy, tasks
 from connhandler.workers import WorkerPool
 from game_server_launcher.gameconsolehandler import CONSOLE_ADDRESS
-from game_server_launcher.gamefile import (
-    OUTPUT_FILE,
-    GameFile,
-    ReadyByOutput,
-    ReadyByPort,
-    StopByInput,
-    expand,
-    placeholder_values,
-)
+from game_server_launcher.gamefile import ReadyByOutput, ReadyByPort, expand
 from game_server_launcher.output import OutputLog
 from game_server_launcher.ports import PortPicker
-from game_server_launcher.process import GameProcess, find_by_environment, make_input, write_input
-from game_server_launcher.runfolder import RunFolder, write_whole
+from game_server_launcher.process import GameProcess, find_by_environment, write_input
+from game_server_launcher.programs import run_to_end, why_not
+from game_server_launcher.runfolder import RunFolder
+from game_server_launcher.runs import Found, ProcessEvents, Run
+from game_server_launcher.surroundings import CONSOLE_PORT_VARIABLE, PORT_VARIABLE, TOKEN_VARIABLE, Surroundings
 
 logger = logging.getLogger(__name__)
-
-TOKEN_VARIABLE = "LAUNCHER_TOKEN"
-PORT_VARIABLE = "LAUNCHER_PORT"
-CONSOLE_PORT_VARIABLE = "LAUNCHER_CONSOLE_PORT"
-OWN_VARIABLES = "LAUNCHER_"
-"""Variables of the launcher itself begin so; one of them may be its key, and no game gets to see them."""
 
 LOOK_SECONDS = 0.1
 """Between two looks at whether a game is ready."""
 
 ROTATE_SECONDS = 1.0
 """Between two looks at how long its output has become."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of one server: what is needed to start it."""
-
-    server: str
-    number: int
-    game: GameFile
-    token: str
-    console_port: int = 0
-    """Of a process that runs already."""
-    console_password: str = ""
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that an earlier launcher started. `pid` 0: it may have, and did not come to write it down."""
-
-    pid: int
-    created_at: float
-    port: int
-    output_from: int
-    was_ready: bool
-    console_port: int = 0
-
-
-class ProcessEvents(Protocol):
-    """What the central task is told. Every one says which run it is about: server and number."""
-
-    def process_started(
-        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int, console_port: int = 0
-    ) -> None:
-        """It runs. `output_from` is where in its output file its output begins; `console_port` 0: it has none."""
-
-    def process_not_started(self, server: str, number: int, reason: str, for_good: bool) -> None:
-        """It does not run; trying again makes no sense if `for_good`."""
-
-    def process_not_found(self, server: str, number: int) -> None:
-        """There is nothing to adopt."""
-
-    def process_ready(self, server: str, number: int) -> None:
-        """Its output or its port said so."""
-
-    def process_exited(self, server: str, number: int, status: int | None, last_lines: list[str]) -> None:
-        """It has ended, and all of its group. `status` None: nobody can tell how."""
-
-    def output_dropped(self, server: str, number: int, dropped_bytes: int) -> None:
-        """So much more of its output was thrown away because the disk was full."""
 
 
 class Runner:
@@ -110,9 +51,8 @@ class Runner:
     """
 
     def __init__(self, folder: RunFolder, pool: WorkerPool, controller_address: str, controller_port: int) -> None:
-        self._controller_address = controller_address
-        self._controller_port = controller_port
         self._folder = folder
+        self._surroundings = Surroundings(folder, controller_address, controller_port)
         self._pool = pool
         self._ports = PortPicker()
         self._processes: dict[str, GameProcess] = {}
@@ -146,7 +86,7 @@ class Runner:
         Raises:
             OSError: it does not take it.
         """
-        write_input(self._input_path(server), text)
+        write_input(self._surroundings.input_path(server), text)
 
     def run_command(self, run: Run, command: list[str], port: int, seconds: float) -> None:
         """Run a command about a server, such as the one that stops it; what it does is logged."""
@@ -166,24 +106,26 @@ class Runner:
 
     def _start(self, run: Run) -> None:
         opened: list[int] = []
-        log = self._output(run)
+        log = self._surroundings.output(run)
         try:
             port = self._ports.pick(run.game.ports, run.game.listen_address)
             # One that nobody has had: consoles do not take a port on which ended connections linger.
             console_port = self._ports.pick(range(0), CONSOLE_ADDRESS) if run.game.console else 0
-            values = self._values(run, port, console_port=console_port, console_password=run.console_password)
+            values = self._surroundings.values(
+                run, port, console_port=console_port, console_password=run.console_password
+            )
             command = [expand(one, values) for one in run.game.command]
             folder = Path(expand(run.game.folder, values))
-            output_from = self._in_pool(self._open_files, run, log, folder, opened, values)
+            output_from = self._in_pool(self._surroundings.prepare, run, log, folder, opened, values)
             process = GameProcess.start(
                 command,
                 folder,
-                self._environment(run, values),
+                self._surroundings.environment(run, values),
                 opened[1] if len(opened) > 1 else subprocess.DEVNULL,
                 opened[0],
             )
         except (OSError, ValueError, Busy) as error:
-            self._post(self._events.process_not_started, run.server, run.number, *_why_not(run, error))
+            self._post(self._events.process_not_started, run.server, run.number, *why_not(run.game.command[0], error))
             return
         finally:
             for descriptor in opened:
@@ -199,7 +141,7 @@ class Runner:
             return
         self._ports.given(found.port)
         self._ports.given(found.console_port)
-        log = self._output(run)
+        log = self._surroundings.output(run)
         log.go_on(found.output_from)
         self._watch(run, process, log, found.port, found.console_port, found.output_from, found.was_ready)
 
@@ -282,85 +224,20 @@ class Runner:
 
     def _run_command(self, run: Run, command: list[str], port: int, seconds: float) -> None:
         process = self._processes.get(run.server)
-        values = self._values(run, port, pid=process.pid if process else 0, console_port=run.console_port)
+        pid = process.pid if process else 0
+        values = self._surroundings.values(run, port, pid=pid, console_port=run.console_port)
         command = [expand(one, values) for one in command]
-        environment = self._environment(run, values)
+        environment = self._surroundings.environment(run, values)
         del environment[TOKEN_VARIABLE]  # It is what a game process is known by.
         name = f"game[{run.server}]: {command[0]}"
         try:
-            output = self._in_pool(self._output(run).open)
+            output = self._in_pool(self._surroundings.output(run).open)
             try:
-                child = subprocess.Popen(
-                    command,
-                    cwd=self._folder.server_folder(run.server),
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+                run_to_end(name, command, self._folder.server_folder(run.server), environment, output, seconds)
             finally:
                 os.close(output)
         except (OSError, Busy) as error:
             logger.error("%s cannot be run: %s", name, error)
-            return
-        try:
-            status = child.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            logger.warning("%s has not ended after %g s and is killed", name, seconds)
-            return
-        finally:
-            if child.returncode is None:
-                os.killpg(child.pid, signal.SIGKILL)
-        if status:
-            logger.warning("%s ended with exit status %d", name, status)
-
-    def _open_files(
-        self, run: Run, log: OutputLog, folder: Path, opened: list[int], values: Mapping[str, object]
-    ) -> int:
-        """Write the game's files, open its output and input into `opened`; return where its output begins."""
-        own_folder = self._folder.server_folder(run.server)
-        own_folder.mkdir(mode=0o700, exist_ok=True)
-        if not folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "no such folder", str(folder))
-        for name, text in run.game.files.items():
-            write_whole(own_folder / name, expand(text, values).encode())
-        opened.append(log.open())
-        if isinstance(run.game.stop, StopByInput):
-            opened.append(make_input(self._input_path(run.server)))
-        return log.position
-
-    def _output(self, run: Run) -> OutputLog:
-        path = self._folder.server_folder(run.server) / OUTPUT_FILE
-        return OutputLog(path, run.game.output.max_bytes, run.game.output.files)
-
-    def _input_path(self, server: str) -> Path:
-        return self._folder.path / f"{server}.stdin"
-
-    def _values(self, run: Run, port: int, **more: object) -> dict[str, object]:
-        return placeholder_values(
-            run.server,
-            run.token,
-            self._folder.server_folder(run.server),
-            port=port,
-            listen_address=run.game.listen_address,
-            controller_address=self._controller_address,
-            controller_port=self._controller_port,
-            **more,
-        )
-
-    def _environment(self, run: Run, values: Mapping[str, object]) -> dict[str, str]:
-        inherited = {name: text for name, text in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-        ours = {
-            "LAUNCHER_SERVER": run.server,
-            TOKEN_VARIABLE: run.token,
-            PORT_VARIABLE: str(values["port"]),
-            "LAUNCHER_CONTROLLER_ADDRESS": self._controller_address,
-            "LAUNCHER_CONTROLLER_PORT": str(self._controller_port),
-        }
-        if run.game.console:
-            ours[CONSOLE_PORT_VARIABLE] = str(values["console_port"])
-        return inherited | ours | {name: expand(text, values) for name, text in run.game.environment.items()}
 
     def _in_pool(self, function: Callable[..., Any], *args: Any) -> Any:
         """Wait for a function that runs in a thread.
@@ -374,20 +251,3 @@ class Runner:
             function, *args, done=lambda value, error: result.set_exception(error) if error else result.set(value)
         )
         return result.get()
-
-
-def _why_not(run: Run, error: Exception) -> tuple[str, bool]:
-    """Why a process was not started, in words, and whether trying again makes no sense."""
-    if isinstance(error, FileNotFoundError):
-        program = str(error.filename)
-        if Path(program).exists():
-            return f"{program}: the interpreter in its first line does not exist", True
-        where = "" if "/" in program else " on the search path"
-        return f"there is no program {program}{where}", True
-    if isinstance(error, NotADirectoryError):
-        return f"the working folder {error.filename} does not exist", True
-    if isinstance(error, PermissionError):
-        return f"{error.filename} may not be run by this user", True
-    if isinstance(error, ValueError) or getattr(error, "errno", None) == errno.ENOEXEC:
-        return f"{run.game.command[0]}: {error}", True
-    return getattr(error, "strerror", None) or str(error), False

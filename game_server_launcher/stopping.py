@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from game_server_launcher.gamefile import GameFile, StopByCommand, StopByController, StopByInput, StopBySignal
-from game_server_launcher.runner import Run
+from game_server_launcher.runs import Run
 from game_server_launcher.servers import GameServer
 
 logger = logging.getLogger(__name__)

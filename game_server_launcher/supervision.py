@@ -18,7 +18,7 @@ from typing import Protocol
 
 from connhandler import CentralTask, Timer
 from game_server_launcher.gamefile import ReadyByController
-from game_server_launcher.runner import Found, ProcessEvents, Run
+from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State
 from game_server_launcher.stopping import SignalledRunner, Stopper, run_of
 

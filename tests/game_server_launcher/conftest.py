@@ -21,7 +21,7 @@ from game_server_launcher.protocol import (
     ServerReady,
 )
 from game_server_launcher.runfolder import RunFolder
-from game_server_launcher.runner import Found, ProcessEvents, Run
+from game_server_launcher.runs import Found, ProcessEvents, Run
 from login_server.protocol import LauncherAccepted, LauncherLogIn
 
 PID = 1000

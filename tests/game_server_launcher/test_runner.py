@@ -19,7 +19,8 @@ from connhandler import WorkerPool
 from connhandler.testing import check_leaks
 from game_server_launcher.gamefile import Console, GameFile, Output, ReadyByOutput, ReadyByPort, StopByInput
 from game_server_launcher.runfolder import RunFolder
-from game_server_launcher.runner import Found, Run, Runner
+from game_server_launcher.runner import Runner
+from game_server_launcher.runs import Found, Run
 
 PATIENCE = 20.0
 

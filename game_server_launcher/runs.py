@@ -1,0 +1,54 @@
+"""What the central task and the runner say to each other about the runs of game servers."""
+
+from typing import Protocol
+
+import msgspec
+
+from game_server_launcher.gamefile import GameFile
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one server: what is needed to start it."""
+
+    server: str
+    number: int
+    game: GameFile
+    token: str
+    console_port: int = 0
+    """Of a process that runs already."""
+    console_password: str = ""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that an earlier launcher started. `pid` 0: it may have, and did not come to write it down."""
+
+    pid: int
+    created_at: float
+    port: int
+    output_from: int
+    was_ready: bool
+    console_port: int = 0
+
+
+class ProcessEvents(Protocol):
+    """What the central task is told. Every one says which run it is about: server and number."""
+
+    def process_started(
+        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int, console_port: int = 0
+    ) -> None:
+        """It runs. `output_from` is where in its output file its output begins; `console_port` 0: it has none."""
+
+    def process_not_started(self, server: str, number: int, reason: str, for_good: bool) -> None:
+        """It does not run; trying again makes no sense if `for_good`."""
+
+    def process_not_found(self, server: str, number: int) -> None:
+        """There is nothing to adopt."""
+
+    def process_ready(self, server: str, number: int) -> None:
+        """Its output or its port said so."""
+
+    def process_exited(self, server: str, number: int, status: int | None, last_lines: list[str]) -> None:
+        """It has ended, and all of its group. `status` None: nobody can tell how."""
+
+    def output_dropped(self, server: str, number: int, dropped_bytes: int) -> None:
+        """So much more of its output was thrown away because the disk was full."""
