@@ -27,7 +27,7 @@ from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
 from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
-from game_server_launcher.servers import GameServer, SavedServer, cut_short
+from game_server_launcher.servers import GameServer, SavedServer, Seat, cut_short
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.stopping import patience
 from game_server_launcher.supervision import GameRunner, Supervision
@@ -139,6 +139,7 @@ class Launcher(CentralTask):
             (LoginServerPeer, ShuttingDown): self.login_server_shutting_down,
             (LoginServerPeer, login_protocol.LauncherAccepted): self.accepted,
             (LoginServerPeer, login_protocol.PlayersExpected): self.players_expected,
+            (LoginServerPeer, login_protocol.SeatReserved): self.seat_reserved,
             (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
         }
@@ -246,12 +247,15 @@ class Launcher(CentralTask):
         logger.info("the login server is shutting down. Matches go on")
 
     def players_expected(self, peer: LoginServerPeer, message: login_protocol.PlayersExpected) -> None:
-        name = message.server_id.removeprefix(f"{self.launcher_name}/")
-        server = self.servers.get(name)
-        if server is None or server.server_id != message.server_id:
-            logger.warning("players are expected at %s, which is not here", message.server_id)
-            return
-        self._controllers.players_expected(server, message)
+        server = self._find(message.server_id)
+        if server is not None:
+            self._controllers.players_expected(server, message)
+
+    def seat_reserved(self, peer: LoginServerPeer, message: login_protocol.SeatReserved) -> None:
+        server = self._find(message.server_id)
+        if server is not None:
+            server.reserve(message.player, Seat(message.address, message.game_id, message.expires_at), self.now)
+            self._state_files.save_soon(server)
 
     def match_recorded(self, peer: LoginServerPeer, message: login_protocol.MatchRecorded) -> None:
         self._delivery.recorded(message.match_id)
@@ -265,6 +269,13 @@ class Launcher(CentralTask):
             self._login_server = None
             self._listing.disconnected()
             self._delivery.disconnected()
+
+    def _find(self, server_id: str) -> GameServer | None:
+        server = self.servers.get(server_id.removeprefix(f"{self.launcher_name}/"))
+        if server is None or server.server_id != server_id:
+            logger.warning("players are expected at %s, which is not here", server_id)
+            return None
+        return server
 
     def _learn_issuer(self, issuer: Issuer) -> None:
         if issuer == self._controllers.issuer:

@@ -28,6 +28,7 @@ LEEWAY_SECONDS = 5.0
 
 MAX_CRASHES = 1000
 MAX_EXPECTED = 500
+MAX_SEATS = 4000
 
 
 class State(enum.StrEnum):
@@ -65,6 +66,14 @@ class RunningMatch(msgspec.Struct):
     """It has ended; it is kept only until its result is safe on disk."""
 
 
+class Seat(msgspec.Struct, frozen=True):
+    """Where a player is expected from, to play what, and until when (unix time). Good more than once, unlike a ticket."""
+
+    address: str
+    game_id: str
+    expires_at: float
+
+
 class SavedServer(msgspec.Struct, kw_only=True):
     """What of a server the next launcher must know: the content of `SERVER.json`. `pid` 0: no process runs."""
 
@@ -85,6 +94,7 @@ class SavedServer(msgspec.Struct, kw_only=True):
     capacity: int = 0
     matches: dict[str, RunningMatch] = {}
     used_tickets: dict[str, float] = {}
+    seats: dict[str, Seat] = {}
 
 
 class GameServer(msgspec.Struct, kw_only=True):
@@ -99,6 +109,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         outcome: what the launcher has found out about its process, before it was told to end.
         expected: by match, the players that the login server gave tickets to.
         used_tickets: by ticket id, when it expires (unix time).
+        seats: by player, the one reserved last.
     """
 
     name: str
@@ -128,6 +139,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     matches: dict[str, RunningMatch] = {}
     expected: dict[str, protocol.PlayersExpected] = {}
     used_tickets: dict[str, float] = {}
+    seats: dict[str, Seat] = {}
     cpu_percent: float = 0.0
     rss_bytes: int = 0
     dropped_output_bytes: int = 0
@@ -222,6 +234,15 @@ class GameServer(msgspec.Struct, kw_only=True):
 
     def forget_expected(self, now: float) -> None:
         self.expected = {match: one for match, one in self.expected.items() if one.expires_at > now}
+
+    def reserve(self, player: str, seat: Seat, now: float) -> None:
+        """Keep a seat for a player. At the bound, the one that was reserved first is given up."""
+        self.seats.pop(player, None)
+        if len(self.seats) >= MAX_SEATS:
+            self.seats = {name: one for name, one in self.seats.items() if one.expires_at > now}
+            if len(self.seats) >= MAX_SEATS:
+                del self.seats[next(iter(self.seats))]
+        self.seats[player] = seat
 
 
 def learn(server: GameServer, fact: protocol.MatchFact) -> None:

@@ -16,6 +16,7 @@ from login_server.protocol import (
     MatchFound,
     MatchPending,
     PlayersExpected,
+    SeatReserved,
     ServerInfo,
 )
 from login_server.refusal import Refusal
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
 """How long after its tickets' end a match may still begin: the last player may just have come."""
+
+SEAT_SECONDS = 1800
+"""A player who was given a ticket may come back for so long: what a launcher is told with it."""
 
 
 class MatchDesk:
@@ -171,8 +175,17 @@ class MatchDesk:
         now = self._central.now
         ticket, expires_at = self._issuer.issue(player, server.server_id, game_id, players, now, ticket_id)
         self._state.directory.keep_seat(player, server.server_id, expires_at)
+        self._reserve(player, server, game_id)
         self._state.counters["tickets"] += 1
         return ticket, expires_at
+
+    def _reserve(self, player: str, server: ServerInfo, game_id: str) -> None:
+        """Before the player has the ticket: whoever comes with it is known there."""
+        launcher = self._state.launchers[owner(server.server_id)]
+        if launcher.version >= 2:
+            address = self._state.players[player].address[0]
+            until = self._central.now + SEAT_SECONDS
+            launcher.send(SeatReserved(server.server_id, player, address, game_id, until))
 
     def _cancel(self, players: list[str], reason: str) -> None:
         for player in players:

@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from connhandler.messages import Message
 
-VERSIONS = (1,)
-"""The protocol versions that this program speaks with launchers."""
+VERSIONS = (1, 2)
+"""The protocol versions that this program speaks with launchers. Who speaks version 2 is also told of seats."""
 
 PLAYER_VERSIONS = (1, 2)
 """Those that it speaks with players. Who speaks version 2 is also told, without having asked, what `PlayerNews` holds:
@@ -44,7 +44,8 @@ class ServerInfo(Struct):
 
     `server_id` is `LAUNCHER/NAME`. `address` and `port` are where players connect; `ping_address` is
     `HOST:PORT` to measure the round trip to. `state` is `starting`, `ready` or `stopping`. `match_players` is how many
-    players a match there has.
+    players a match there has. `names` are the players who are there, where the launcher knows them; `maps` those that
+    may be voted for.
     """
 
     server_id: Text
@@ -60,6 +61,8 @@ class ServerInfo(Struct):
     version: Text
     state: Text = "ready"
     match_players: MatchPlayers = 2
+    names: Names = []
+    maps: Names = []
 
 
 class MatchResult(Struct):
@@ -325,6 +328,19 @@ class PlayersExpected(Message):
     expires_at: Seconds
 
 
+class SeatReserved(Message):
+    """A ticket was given out: this player may come, from this address, and again until `expires_at`. From version 2 on.
+
+    `address` is the IP address that the player is connected to the login server from; `game_id` the match, or `*`.
+    """
+
+    server_id: Text
+    player: Text
+    address: Text
+    game_id: Text
+    expires_at: Seconds
+
+
 class MatchRecorded(Message):
     match_id: Text
 
@@ -351,4 +367,4 @@ MatchFact = (
     MapChanged | MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
 )
 FromLauncher = Hello | Pong | LauncherLogIn | RegisterServer | UpdateServer | UnregisterServer | MatchFact
-ToLauncher = Welcome | Ping | Refused | ShuttingDown | LauncherAccepted | PlayersExpected | MatchRecorded
+ToLauncher = Welcome | Ping | Refused | ShuttingDown | LauncherAccepted | PlayersExpected | SeatReserved | MatchRecorded

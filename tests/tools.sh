@@ -9,7 +9,7 @@ set -uo pipefail
 
 # The package that brings each program.
 declare -A packages=(
-    [chromium]=chromium [curl]=curl [wrk]=wrk [openssl]=openssl [mariadbd]=mariadb-server-core [postgres]=postgresql
+    [chromium]=chromium [curl]=curl [wrk]=wrk [openssl]=openssl [mariadbd]=mariadb-server-core [my_print_defaults]=mariadb-client-core [postgres]=postgresql
     [teeworlds-server]=teeworlds-server
 )
 

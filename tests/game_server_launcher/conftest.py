@@ -173,8 +173,8 @@ class World:
         """A login server that has let the launcher in."""
         fake = FakeConnection(LoginServerPeer(), ("127.0.0.1", 9001))
         fake.connected(self.launcher)
-        assert fake.take() == [Hello(versions=[1], program="game-server-launcher")]
-        fake.receives(self.launcher, Welcome(version=1))
+        assert fake.take() == [Hello(versions=[1, 2], program="game-server-launcher")]
+        fake.receives(self.launcher, Welcome(version=2))
         assert fake.take() == [LauncherLogIn(name="home", key="the key")]
         fake.receives(self.launcher, LauncherAccepted(name="home", issuer="login", public_key="PEM"))
         self.settle()

@@ -1,6 +1,7 @@
 """Conversations with the login server: what it is told, and what each of its messages does."""
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ from login_server.protocol import (
     PlayersExpected,
     RegisterServer,
     ScoreChanged,
+    SeatReserved,
     ServerInfo,
     TeamsChanged,
     UnregisterServer,
@@ -88,7 +90,7 @@ def test_every_connection_gets_a_login_server_peer(world: Any) -> None:
 def test_it_says_hello_and_logs_in(world: Any) -> None:
     fake = FakeConnection(LoginServerPeer())
     fake.connected(world.launcher)
-    assert fake.take() == [Hello(versions=[1], program="game-server-launcher")]
+    assert fake.take() == [Hello(versions=[1, 2], program="game-server-launcher")]
     fake.receives(world.launcher, Welcome(version=1))
     assert fake.take() == [LauncherLogIn(name="home", key="the key")]
     assert world.launcher.state()["login_server"] == "away"
@@ -333,6 +335,17 @@ def test_players_expected_at_a_server_that_is_not_here(
     world.login_server().receives(world.launcher, expected)
     assert f"players are expected at {server_id}, which is not here" in caplog.text
     assert expected not in controller.sent
+
+
+def test_a_seat_is_kept_by_the_next_launcher_too(world: Any) -> None:
+    world.ready()
+    reserved = SeatReserved("home/four", "ann", "192.0.2.7", "m1", world.clock.now + 1800)
+    world.login_server().receives(world.launcher, reserved)
+    world.advance(1.0)
+    world.settle()
+    kept = {"ann": {"address": "192.0.2.7", "game_id": "m1", "expires_at": reserved.expires_at}}
+    assert world.state()["seats"] == kept
+    assert json.loads((world.path / "four.json").read_text())["seats"] == kept
 
 
 # --- match results ----------------------------------------------------------------------------------------

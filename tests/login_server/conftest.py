@@ -136,18 +136,18 @@ class House:
         assert isinstance(servers, ServerList)
         return player
 
-    def program(self) -> Launcher:
+    def program(self, version: int = 1) -> Launcher:
         """A launcher's connection that has not logged in."""
         launcher = FakeConnection(LauncherPeer())
         launcher.connected(self.server)
-        assert self.tell(launcher, Hello(versions=[1])) == [Welcome(version=1, program="login-server")]
+        assert self.tell(launcher, Hello(versions=[version])) == [Welcome(version=version, program="login-server")]
         return launcher
 
-    def launcher(self, name: str = "home", *servers: ServerInfo) -> Launcher:
+    def launcher(self, name: str = "home", *servers: ServerInfo, version: int = 1) -> Launcher:
         """A launcher that has logged in and registered its servers."""
         if name not in self.keys:
             self.keys[name] = self.launcher_keys.add(name, self.clock())
-        launcher = self.program()
+        launcher = self.program(version)
         (accepted,) = self.tell(launcher, LauncherLogIn(name=name, key=self.keys[name]))
         assert isinstance(accepted, LauncherAccepted)
         for server in servers:

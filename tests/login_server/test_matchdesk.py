@@ -16,6 +16,7 @@ from login_server.protocol import (
     PlayerJoined,
     PlayersExpected,
     RegisterServer,
+    SeatReserved,
     ServersChanged,
     UpdateServer,
 )
@@ -124,6 +125,19 @@ def test_two_who_want_to_play_are_matched(house: "House") -> None:
     ]
     assert house.server.state()["running"][for_bob.match_id]["state"] == "expected"
     house.refused("not_waiting", "cancel_match", house.tell(alice, CancelMatch()))
+
+
+def test_a_launcher_of_version_2_knows_of_a_seat_before_its_player(house: "House") -> None:
+    launcher = house.launcher("home", house.info(), version=2)
+    alice = house.player("alice")
+    house.tell(alice, JoinServer(server_id="home/one"))
+    alone = SeatReserved("home/one", "alice", alice.peer.address[0], "*", house.clock() + 1800)
+    assert launcher.take() == [alone]
+    bob = house.player("bob")
+    house.tell(alice, find())
+    (found,) = (one for one in house.tell(bob, find()) if isinstance(one, MatchFound))
+    reserved = [one for one in launcher.take() if isinstance(one, SeatReserved)]
+    assert [(one.player, one.game_id) for one in reserved] == [("alice", found.match_id), ("bob", found.match_id)]
 
 
 def test_a_match_of_three_tells_everybody_who_is_there(house: "House") -> None:
