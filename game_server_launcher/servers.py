@@ -67,7 +67,7 @@ class RunningMatch(msgspec.Struct):
 
 
 class Seat(msgspec.Struct, frozen=True):
-    """Where a player is expected from, to play what, and until when (unix time). Good more than once, unlike a ticket."""
+    """Where a player is expected from, to play what, and until when (unix time). Good often, unlike a ticket."""
 
     address: str
     game_id: str
