@@ -10,6 +10,7 @@ from login_server.accounts import Account, Authenticator, check_name, check_new_
 from login_server.backoffice import BackOffice
 from login_server.databasecalls import DatabaseCalls
 from login_server.gameclienthandler import PlayerPeer
+from login_server.passes import PassIssuer
 from login_server.protocol import ChangePassword, LoggedIn, LogIn, PasswordChanged, Register, Registered
 from login_server.reception import Reception
 from login_server.refusal import Refusal
@@ -29,6 +30,7 @@ class AccountDesk:
     back as a message and begins the next.
 
     Args:
+        passes: signs a day pass for whoever logs in.
         logged_in: called with everybody who has been let in and knows the servers.
     """
 
@@ -40,6 +42,7 @@ class AccountDesk:
         back_office: BackOffice,
         database_calls: DatabaseCalls,
         authenticator: Authenticator,
+        passes: PassIssuer,
         news: ServerNews,
         logged_in: Callable[[PlayerPeer], None],
     ) -> None:
@@ -50,6 +53,7 @@ class AccountDesk:
         self._database_calls = database_calls
         self._authenticator = authenticator
         self._passwords = back_office.passwords
+        self._passes = passes
         self._password_pool = back_office.password_pool
         self._news = news
         self._logged_in = logged_in
@@ -96,7 +100,8 @@ class AccountDesk:
 
         def stored(_: None) -> None:
             logger.info("player %s changed the password (%s)", peer.player, peer)
-            peer.send(PasswordChanged())
+            day_pass, expires_at = self._issue_pass(peer.player)
+            peer.send(PasswordChanged(day_pass=day_pass, day_pass_expires_at=expires_at))
 
         self._authenticate(peer, message, peer.player, message.old_password, then=right)
 
@@ -111,9 +116,13 @@ class AccountDesk:
         self._state.enter(peer)
         self._state.counters["logged_in"] += 1
         logger.info("player %s logged in (%s)", account.name, peer)
-        peer.send(LoggedIn(name=account.name))
+        day_pass, expires_at = self._issue_pass(account.name)
+        peer.send(LoggedIn(name=account.name, day_pass=day_pass, day_pass_expires_at=expires_at))
         self._news.send_list(peer)
         self._logged_in(peer)
+
+    def _issue_pass(self, player: str) -> tuple[str, float]:
+        return self._passes.issue(player, self._central.now, self._central.new_id("pass-"))
 
     def _authenticate(
         self, peer: PlayerPeer, message: Message, name: str, password: str, then: Callable[[Account], None]

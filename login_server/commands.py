@@ -34,6 +34,7 @@ from login_server.httphandler import VisitorHandler
 from login_server.launchercommands import manage_launchers
 from login_server.launcherkeys import LauncherKeys
 from login_server.matches import MAX_ENDED
+from login_server.passes import PassIssuer
 from login_server.protocol import PLAYERS_PATH
 from login_server.results import Results
 from login_server.schema import prepare
@@ -69,7 +70,9 @@ def serve(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     config = configuration(arguments)
     set_up_logging(config.log_level)
-    issuer = TicketIssuer(_ensure_keys(config), config.issuer, config.ticket_seconds)
+    private_key = _ensure_keys(config)
+    issuer = TicketIssuer(private_key, config.issuer, config.ticket_seconds)
+    passes = PassIssuer(private_key, config.issuer, config.day_pass_hours * 3600)
     database = connect_database(config, config.database_threads, STATEMENT_SECONDS)
     prepare(database)
     results = Results(database)
@@ -88,7 +91,7 @@ def serve(arguments: Sequence[str]) -> int:
         ),
         Attempts(config.proxies),
     )
-    server = LoginServer(back_office, issuer, results.recent(MAX_ENDED), _version())
+    server = LoginServer(back_office, issuer, passes, results.recent(MAX_ENDED), _version())
     visitors = _visitor_handler(config, server)
     handlers = [*_program_handlers(config, server), visitors]
     everybody = [*handlers, *visitors.upgrades.values()]

@@ -54,6 +54,11 @@ class Config(Struct, frozen=True, kw_only=True):
     )
     ticket_seconds: Annotated[float, Meta(ge=1, le=3600, description="how long a ticket is good")] = 60.0
 
+    day_pass_hours: Annotated[
+        float,
+        Meta(gt=0, le=24 * 366, description="how long a day pass, for an outage of this server, is good"),
+    ] = 24.0
+
     hashing_threads: Annotated[int, Meta(ge=1, le=64, description="passwords hashed at the same time")] = 2
     hashing_queue: Annotated[
         int, Meta(ge=1, le=100_000, description="passwords that may wait to be hashed; more are refused as busy")

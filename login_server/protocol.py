@@ -132,11 +132,18 @@ class Registered(Message):
 
 
 class LoggedIn(Message):
+    """`day_pass` lets the player in at a launcher's door, while the login server is away."""
+
     name: Text
+    day_pass: TicketText = ""
+    day_pass_expires_at: Seconds = 0.0
 
 
 class PasswordChanged(Message):
-    pass
+    """Earlier day passes are void; this one is not."""
+
+    day_pass: TicketText = ""
+    day_pass_expires_at: Seconds = 0.0
 
 
 class ServerList(Message):

@@ -16,6 +16,7 @@ from login_server.httphandler import VisitorPeer
 from login_server.launcherdesk import LauncherDesk
 from login_server.matchdesk import MatchDesk
 from login_server.matchnews import MatchNews
+from login_server.passes import PassIssuer
 from login_server.protocol import (
     CancelMatch,
     ChangePassword,
@@ -55,6 +56,7 @@ class LoginServer(CentralTask):
     Args:
         back_office: the stores and pools.
         issuer: of the tickets.
+        passes: the issuer of the day passes.
         recorded: the latest results, oldest first, to be shown.
         version: of this program, to be shown.
         central: as `CentralTask` takes them.
@@ -64,6 +66,7 @@ class LoginServer(CentralTask):
         self,
         back_office: BackOffice,
         issuer: TicketIssuer,
+        passes: PassIssuer,
         recorded: Sequence[RecordedMatch] = (),
         version: str = "",
         **central: Any,
@@ -84,7 +87,7 @@ class LoginServer(CentralTask):
             back_office.attempts,
         )
         self._account_desk = accounts = AccountDesk(
-            self, reception, state, back_office, calls, authenticator, news, matches.player_came
+            self, reception, state, back_office, calls, authenticator, passes, news, matches.player_came
         )
         launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, news, match_news)
         self._launcher_desk = launchers

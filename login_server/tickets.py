@@ -5,28 +5,19 @@ checks it with the public key alone, so that it needs no connection to the login
 two checkers: `TicketChecker` stands in front of a game server that the login server knows, and takes the login server's
 tickets alone; `GameTokenChecker` stands in front of one that runs alone, and takes the tokens of any issuer of JWTs.
 
-Of the standard's freedom as little as possible is used (RFC 8725): the key says which algorithm it is, never the
-token; the signature is checked before anything is parsed that it covers; every claim is required and of one type; what
-can be spelled in several ways is taken in its canonical spelling alone. This module opens no connection and reads no
-clock; the time is an argument.
+How strictly they are read is in `tokens.py`; every claim is required and of one type. This module opens no connection
+and reads no clock; the time is an argument.
 """
 
-import base64
-import json
-import re
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
 
-import jwt
-import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from login_server import tokens
 from login_server.keys import ensure_key_pair, generate_key_pair, load_private_key, load_public_key, public_pem
+from login_server.tokens import MAX_TOKEN_LENGTH, ForgedToken, MalformedToken, Name, Time
 
 __all__ = [
     "ANY_GAME",
@@ -46,14 +37,7 @@ TYPE = "ticket+jwt"
 ANY_GAME = "*"
 """The `game_id` of a ticket to a server, without a match."""
 
-MAX_TICKET_LENGTH = 4096
-_COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-
-Name = Annotated[str, Meta(min_length=1)]
-# Up to here a float counts whole seconds.
-Time = Annotated[float, Meta(ge=0, le=2**53)]
-
-T = TypeVar("T")
+MAX_TICKET_LENGTH = MAX_TOKEN_LENGTH
 
 
 class TicketError(Exception):
@@ -126,7 +110,7 @@ class TicketIssuer:
             "jti": ticket_id,
             "ply": list(players),
         }
-        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"typ": TYPE}), expires_at
+        return tokens.sign(claims, self._key, TYPE), expires_at
 
 
 class _Claims(Struct):
@@ -160,35 +144,15 @@ class _Checker:
     def _genuine_claims(self, text: str, types: Sequence[str]) -> _Claims:
         """The claims of a token that the issuer has signed and whose `typ` is one of these; without one it is `JWT`.
 
-        The signature comes first: what a forged token claims to be is never looked at.
-
         Raises:
             TicketError: it is not genuine, or not all there.
         """
-        parts = _COMPACT_FORM.fullmatch(text) if len(text) <= MAX_TICKET_LENGTH else None
-        if parts is None:
-            raise TicketError("ticket_malformed", "this is no ticket")
-        header_part, claims_part, signature = (_decode_part(part) for part in parts.groups())
-        signed = text[: parts.end(2)].encode()
         try:
-            if isinstance(self._key, RSAPublicKey):
-                algorithm = "RS256"
-                self._key.verify(signature, signed, PKCS1v15(), SHA256())
-            else:
-                algorithm = "EdDSA"
-                self._key.verify(signature, signed)
-        except InvalidSignature as error:
-            raise TicketError("ticket_forged", "this ticket was not signed by the one who issues tickets") from error
-        header = _decode_json(header_part, dict[str, Any])
-        if header.get("alg") != algorithm:
-            raise TicketError("ticket_forged", "this ticket was signed in another way than it says")
-        # RFC 7515 section 4.1.11: what is critical and not understood must be refused; nothing is understood here.
-        # Keys that a token brings along (`jwk`, `jku`, `x5c`, `x5u`) or names (`kid`) are never looked at.
-        if "crit" in header or "b64" in header:
-            raise TicketError("ticket_malformed", "this ticket asks for an extension")
-        if header.get("typ", "JWT") not in types:
-            raise TicketError("ticket_malformed", "this token is not a ticket")
-        claims = _decode_json(claims_part, _Claims)
+            _, claims = tokens.read(text, self._key, types, _Claims)
+        except ForgedToken as error:
+            raise TicketError("ticket_forged", f"this ticket is not genuine: {error}") from error
+        except MalformedToken as error:
+            raise TicketError("ticket_malformed", ": ".join(filter(None, ("this is no ticket", str(error))))) from error
         if claims.iss != self.issuer:
             detail = f"its iss is {repr(claims.iss)[:80]}, expected is {self.issuer!r}"
             raise TicketError("ticket_forged", "this ticket was issued by somebody else", detail)
@@ -304,43 +268,3 @@ class GameTokenChecker(_Checker):
         if game_id not in ([claims.aud] if isinstance(claims.aud, str) else claims.aud):
             raise TicketError("ticket_wrong_server", "this ticket is for another game")
         return self._take(claims, game_id, now)
-
-
-# --- strict reading ---------------------------------------------------------------------------------
-
-
-def _decode_part(part: str) -> bytes:
-    """The bytes of a part of the compact form, in the one spelling that these bytes have: no bit left over.
-
-    Raises:
-        TicketError: it is spelled in another way.
-    """
-    if len(part) % 4 != 1:
-        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-        if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() == part:
-            return decoded
-    raise TicketError("ticket_malformed", "this is no ticket")
-
-
-def _decode_json(data: bytes, wanted: type[T]) -> T:
-    """What this JSON says. Standard JSON alone: no `NaN`, no half of a character (`"\\ud800"`), no name twice.
-
-    Raises:
-        TicketError: it is none, or says something else than what is wanted.
-    """
-    try:
-        # msgspec keeps the last of two members of one name, without a word, and skips what it does not know.
-        json.loads(data.decode(), object_pairs_hook=_unambiguous)
-        return msgspec.json.decode(data, type=wanted)
-    except (ValueError, RecursionError) as error:
-        raise TicketError("ticket_malformed", f"this is no ticket: {error}") from error
-
-
-def _unambiguous(members: list[tuple[str, Any]]) -> None:
-    """Of two members of one name, another program might believe the other (RFC 8725 section 2.6).
-
-    Raises:
-        ValueError: there are two.
-    """
-    if len({name for name, _ in members}) != len(members):
-        raise ValueError("a name is there twice")

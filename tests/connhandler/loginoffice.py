@@ -15,6 +15,7 @@ from login_server.backoffice import BackOffice
 from login_server.database import Database
 from login_server.gameclienthandler import GameClientHandler
 from login_server.launcherkeys import LauncherKeys
+from login_server.passes import PassIssuer
 from login_server.results import Results
 from login_server.schema import prepare
 from login_server.server import LoginServer
@@ -50,7 +51,10 @@ class LoginOffice:
             WorkerPool("passwords", threads=2, max_queued=hashing_queue),
             Attempts(),
         )
-        self.server = LoginServer(self.back_office, TicketIssuer(generate_key_pair()[0], "login-server"))
+        private_key, _ = generate_key_pair()
+        self.server = LoginServer(
+            self.back_office, TicketIssuer(private_key, "login-server"), PassIssuer(private_key, "login-server")
+        )
         self.handler = GameClientHandler("players", "127.0.0.1", 0, self.server.queue)
         self.slowest = 0.0
 

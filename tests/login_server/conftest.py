@@ -21,6 +21,7 @@ from login_server.database import Database
 from login_server.gameclienthandler import PlayerPeer
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.launcherkeys import LauncherKeys
+from login_server.passes import PassIssuer
 from login_server.protocol import (
     LauncherAccepted,
     LauncherLogIn,
@@ -83,6 +84,7 @@ class House:
         self.server = LoginServer(
             back_office,
             issuer,
+            PassIssuer(PRIVATE_KEY, "login-server"),
             self.results.recent(100),
             "1.2.3",
             clock=self.clock,
@@ -132,7 +134,8 @@ class House:
     def log_in(self, name: str, player: Player | None = None) -> Player:
         player = player or self.visitor()
         logged_in, servers = self.tell(player, LogIn(name=name, password=PASSWORD))
-        assert logged_in == LoggedIn(name=name)
+        assert isinstance(logged_in, LoggedIn)
+        assert logged_in.name == name
         assert isinstance(servers, ServerList)
         return player
 

@@ -8,6 +8,7 @@ import pytest
 
 from connhandler.testing import run_work
 from login_server.accounts.attempts import FORGET_SECONDS
+from login_server.passes import PassChecker
 from login_server.protocol import (
     ChangePassword,
     LoggedIn,
@@ -17,6 +18,7 @@ from login_server.protocol import (
     Registered,
     ServerList,
 )
+from tests.login_server.conftest import PUBLIC_KEY
 
 if TYPE_CHECKING:
     from tests.login_server.conftest import House
@@ -28,8 +30,9 @@ def test_register_and_log_in(house: "House") -> None:
     player = house.visitor()
     assert house.tell(player, Register(name="Alice", password=PASSWORD)) == [Registered(name="Alice")]
     assert not player.peer.logged_in
-    answers = house.tell(player, LogIn(name="alice", password=PASSWORD))
-    assert answers == [LoggedIn(name="Alice"), ServerList(servers=[])]
+    logged_in, servers = house.tell(player, LogIn(name="alice", password=PASSWORD))
+    assert isinstance(logged_in, LoggedIn)
+    assert (logged_in.name, servers) == ("Alice", ServerList(servers=[]))
     assert player.peer.logged_in
     assert house.server.state()["players"] == {"Alice": player.peer.name}
 
@@ -151,12 +154,13 @@ def test_a_new_password(house: "House") -> None:
     player = house.player("alice")
     house.player("bob")
     change = ChangePassword(old_password=PASSWORD, new_password="battery staple")
-    assert house.tell(player, change) == [PasswordChanged()]
+    (changed,) = house.tell(player, change)
+    assert isinstance(changed, PasswordChanged)
     player.disconnects(house.server)
     visitor = house.visitor()
     house.refused("wrong_login", "log_in", house.tell(visitor, LogIn(name="alice", password=PASSWORD)))
     answers = house.tell(visitor, LogIn(name="alice", password="battery staple"))
-    assert answers[0] == LoggedIn(name="alice")
+    assert isinstance(answers[0], LoggedIn)
 
 
 def test_a_new_password_that_is_refused(house: "House") -> None:
@@ -200,7 +204,20 @@ def test_wrong_old_passwords_count_as_wrong_log_ins_do(house: "House") -> None:
     house.refused("too_many_attempts", "change_password", house.tell(player, change))
     assert not player.disconnected
     house.pass_time(2)
-    assert house.tell(player, change) == [PasswordChanged()]
+    assert [type(answer) for answer in house.tell(player, change)] == [PasswordChanged]
+
+
+def test_who_logs_in_or_changes_the_password_gets_a_day_pass(house: "House") -> None:
+    house.player("Alice").disconnects(house.server)
+    player = house.visitor()
+    logged_in, _ = house.tell(player, LogIn(name="alice", password=PASSWORD))
+    (changed,) = house.tell(player, ChangePassword(old_password=PASSWORD, new_password="battery staple"))
+    checker = PassChecker(PUBLIC_KEY, "login-server")
+    for answer in (logged_in, changed):
+        day_pass = checker.check(answer.day_pass, {}, house.clock())
+        assert day_pass.player == "Alice"
+        assert day_pass.expires_at == answer.day_pass_expires_at == house.clock() + 24 * 3600
+    assert changed.day_pass != logged_in.day_pass
 
 
 def test_nobody_learns_from_the_answers_which_names_are_taken(house: "House") -> None:
