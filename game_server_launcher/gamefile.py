@@ -10,25 +10,31 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from signal import Signals
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
+from game_server_launcher.gametables import (
+    Command,
+    Console,
+    FileName,
+    Name,
+    Output,
+    Port,
+    PortRange,
+    ReadyByController,
+    ReadyByOutput,
+    ReadyByPort,
+    Restart,
+    StopByCommand,
+    StopByController,
+    StopByInput,
+    StopBySignal,
+    Table,
+    Text,
+)
 from login_server.protocol import MatchPlayers
-
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
-"""A server's name: part of its id and of file names, where only ours have a dot."""
-
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-"""Of a file in the server's own folder."""
-
-Text = Annotated[str, Meta(max_length=128)]
-Port = Annotated[int, Meta(ge=0, le=65535)]
-PortRange = Annotated[str, Meta(pattern=r"^\d{1,5}-\d{1,5}$")]
-Seconds = Annotated[float, Meta(ge=0, le=86_400)]
-Command = Annotated[list[str], Meta(min_length=1)]
 
 PLACEHOLDERS = (
     "port",
@@ -64,94 +70,6 @@ _PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")  # `${name}` is left for a sh
 
 class GameFileError(Exception):
     """A game file is wrong; the text names the file, the key and what was expected."""
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of a game file."""
-
-
-class ReadyByController(Table, frozen=True, tag_field="by", tag="controller"):
-    """The game's own controller says so, with `ServerReady`."""
-
-    seconds: Seconds = 30.0
-
-
-class ReadyByOutput(Table, frozen=True, tag_field="by", tag="output"):
-    """A line of the game's output in which this regular expression is found."""
-
-    pattern: str
-    seconds: Seconds = 30.0
-
-
-class ReadyByPort(Table, frozen=True, tag_field="by", tag="port"):
-    """A TCP connection to the game's port is accepted."""
-
-    seconds: Seconds = 30.0
-
-
-class StopByController(Table, frozen=True, tag_field="by", tag="controller"):
-    """The game's own controller is told, with `StopServer`."""
-
-    seconds: Seconds = 10.0
-    term_seconds: Seconds = 10.0
-
-
-class StopByInput(Table, frozen=True, tag_field="by", tag="stdin"):
-    """A line on the game's standard input."""
-
-    text: str
-    seconds: Seconds = 10.0
-    term_seconds: Seconds = 10.0
-
-
-class StopByCommand(Table, frozen=True, tag_field="by", tag="command"):
-    """Another program that makes the game end."""
-
-    command: Command
-    seconds: Seconds = 10.0
-    term_seconds: Seconds = 10.0
-
-
-class StopBySignal(Table, frozen=True, tag_field="by", tag="signal"):
-    """A signal to the game's process group."""
-
-    signal: Literal["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"] = "TERM"
-    seconds: Seconds = 10.0
-    term_seconds: Seconds = 10.0
-
-    @property
-    def number(self) -> Signals:
-        return Signals[f"SIG{self.signal}"]
-
-
-class Restart(Table, frozen=True):
-    """What happens when the game ends without having been asked to.
-
-    The first restart waits `first_seconds`, and each crash doubles it, up to `max_seconds`. A server that crashes
-    `crashes` times in `within_seconds` is given up; one that ran that long begins anew with `first_seconds`.
-    """
-
-    policy: Literal["always", "on-failure", "never"] = "always"
-    first_seconds: Seconds = 1.0
-    max_seconds: Seconds = 60.0
-    crashes: Annotated[int, Meta(ge=1, le=1000)] = 5
-    within_seconds: Seconds = 60.0
-
-
-class Output(Table, frozen=True):
-    """The game's output is kept in `files` files of at most `max_bytes`, and the one being written."""
-
-    max_bytes: Annotated[int, Meta(ge=4096)] = 8 * 1024 * 1024
-    files: Annotated[int, Meta(ge=0, le=1000)] = 5
-
-
-class Console(Table, frozen=True):
-    """The game has an external console, which the launcher uses in place of a controller.
-
-    `econ` is the one of Teeworlds and its relatives (`gameconsolehandler.py`).
-    """
-
-    kind: Literal["econ"]
 
 
 class GameFile(Table, frozen=True):

@@ -22,7 +22,8 @@ from game_server_launcher.delivery import Delivery
 from game_server_launcher.figures import FigureKeeper
 from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
-from game_server_launcher.gamefile import GameFile, Restart, StopBySignal
+from game_server_launcher.gamefile import GameFile
+from game_server_launcher.gametables import Restart, StopBySignal
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
 from game_server_launcher.loginserverhandler import LoginServerPeer

@@ -22,7 +22,8 @@ from gevent.event import AsyncResult
 from connhandler import Busy, tasks
 from connhandler.workers import WorkerPool
 from game_server_launcher.gameconsolehandler import CONSOLE_ADDRESS
-from game_server_launcher.gamefile import ReadyByOutput, ReadyByPort, expand
+from game_server_launcher.gamefile import expand
+from game_server_launcher.gametables import ReadyByOutput, ReadyByPort
 from game_server_launcher.output import OutputLog
 from game_server_launcher.ports import PortPicker
 from game_server_launcher.process import GameProcess, find_by_environment, write_input

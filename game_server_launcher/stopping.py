@@ -8,7 +8,8 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
-from game_server_launcher.gamefile import GameFile, StopByCommand, StopByController, StopByInput, StopBySignal
+from game_server_launcher.gamefile import GameFile
+from game_server_launcher.gametables import StopByCommand, StopByController, StopByInput, StopBySignal
 from game_server_launcher.runs import Run
 from game_server_launcher.servers import GameServer
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from connhandler import CentralTask, Timer
-from game_server_launcher.gamefile import ReadyByController
+from game_server_launcher.gametables import ReadyByController
 from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State
 from game_server_launcher.stopping import SignalledRunner, Stopper, run_of

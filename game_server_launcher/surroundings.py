@@ -8,7 +8,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from game_server_launcher.gamefile import OUTPUT_FILE, StopByInput, expand, placeholder_values
+from game_server_launcher.gamefile import OUTPUT_FILE, expand, placeholder_values
+from game_server_launcher.gametables import StopByInput
 from game_server_launcher.output import OutputLog
 from game_server_launcher.process import make_input
 from game_server_launcher.runfolder import RunFolder, write_whole

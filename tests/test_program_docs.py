@@ -26,7 +26,7 @@ from connman.config import Config as ConnManConfig
 from game_server import protocol as game_protocol
 from game_server.config import VARIABLES, Configuration
 from game_server.model import FourInARow
-from game_server_launcher import gamefile
+from game_server_launcher import gamefile, gametables
 from game_server_launcher import protocol as launcher_protocol
 from game_server_launcher.config import LauncherConfig
 from game_server_launcher.servers import State
@@ -372,12 +372,12 @@ def test_every_close_code_of_the_game_server_is_on_the_page() -> None:
 
 # --- the launcher's game files ----------------------------------------------------------------------
 
-TABLES: dict[str, tuple[type[gamefile.Table], ...]] = {
-    "ready": (gamefile.ReadyByController, gamefile.ReadyByOutput, gamefile.ReadyByPort),
-    "stop": (gamefile.StopByController, gamefile.StopByInput, gamefile.StopByCommand, gamefile.StopBySignal),
-    "restart": (gamefile.Restart,),
-    "output": (gamefile.Output,),
-    "console": (gamefile.Console,),
+TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
+    "ready": (gametables.ReadyByController, gametables.ReadyByOutput, gametables.ReadyByPort),
+    "stop": (gametables.StopByController, gametables.StopByInput, gametables.StopByCommand, gametables.StopBySignal),
+    "restart": (gametables.Restart,),
+    "output": (gametables.Output,),
+    "console": (gametables.Console,),
 }
 
 
@@ -417,7 +417,7 @@ def test_the_words_of_a_game_file_are_on_the_page() -> None:
     meaning = {key: row[2] for row in table(text, "key") for key in words(row[0])}
     for name in ("ready", "stop"):
         assert set(words(meaning[f"{name}.by"])) == {tag_of(struct) for struct in TABLES[name]}
-    hints = {**gamefile.Restart.__annotations__, **gamefile.StopBySignal.__annotations__}
+    hints = {**gametables.Restart.__annotations__, **gametables.StopBySignal.__annotations__}
     assert set(words(meaning["restart.policy"])) == set(get_args(hints["policy"]))
     assert set(words(meaning["stop.signal"])) == {"signal", *get_args(hints["signal"])}
     placeholders = [word for row in table(text, "placeholder") for word in words(row[0])]

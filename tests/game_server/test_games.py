@@ -10,7 +10,8 @@ from game_server.admission import Admission, Denial
 from game_server.games import GameCollection
 from game_server.protocol import GAME
 from game_server.server import GameServer, Patience
-from game_server_launcher.gamefile import ReadyByController, StopByController, load_game_file
+from game_server_launcher.gamefile import load_game_file
+from game_server_launcher.gametables import ReadyByController, StopByController
 
 
 def make_game(game_id: str, is_match: bool) -> GameServer:

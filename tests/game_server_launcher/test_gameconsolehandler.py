@@ -18,7 +18,7 @@ from connhandler.testing import FakeConnection
 from game_server_launcher import gameconsolehandler as console
 from game_server_launcher.consoledesk import MAX_PLAYERS, STATUS_SECONDS
 from game_server_launcher.gameconsolehandler import ConsolePeer, GameConsoles, parse, quote
-from game_server_launcher.gamefile import Console
+from game_server_launcher.gametables import Console
 from login_server.protocol import RegisterServer, UnregisterServer, UpdateServer
 
 PORT = 7100

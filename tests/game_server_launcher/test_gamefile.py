@@ -4,19 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from game_server_launcher.gamefile import (
+from game_server_launcher.gamefile import GameFile, GameFileError, expand, load_game_file, load_games
+from game_server_launcher.gametables import (
     Console,
-    GameFile,
-    GameFileError,
     ReadyByController,
     ReadyByOutput,
     StopByCommand,
     StopByController,
     StopByInput,
     StopBySignal,
-    expand,
-    load_game_file,
-    load_games,
 )
 
 MINIMAL = 'game = "chess"\ncapacity = 10\ncommand = ["chess-server", "{port}"]\n'

@@ -17,7 +17,8 @@ from gevent.queue import Empty, Queue
 
 from connhandler import WorkerPool
 from connhandler.testing import check_leaks
-from game_server_launcher.gamefile import Console, GameFile, Output, ReadyByOutput, ReadyByPort, StopByInput
+from game_server_launcher.gamefile import GameFile
+from game_server_launcher.gametables import Console, Output, ReadyByOutput, ReadyByPort, StopByInput
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runner import Runner
 from game_server_launcher.runs import Found, Run

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from game_server_launcher.gamefile import (
+from game_server_launcher.gametables import (
     ReadyByOutput,
     ReadyByPort,
     Restart,
