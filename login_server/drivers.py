@@ -86,8 +86,11 @@ def _sqlite_engine(url: URL, statement_seconds: float) -> Engine:
         raise ArgumentError("a SQLite database must be a file here, as in sqlite:///login_server.sqlite")
     file = Path(url.database)
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Created here because SQLite would let everybody read it; its log files take over the mode.
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    if not file.exists():
+        # Created here because SQLite would let everybody read it; its log files take over the mode. One that is there
+        # is not touched: to close it would take away the locks that SQLite may hold on it in this process (fcntl(2)),
+        # and then another process, when it is done, deletes the log that this one goes on writing to.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     busy_timeout = {"timeout": statement_seconds, "check_same_thread": False}
     engine = create_engine(url, poolclass=NullPool, connect_args=busy_timeout)
 

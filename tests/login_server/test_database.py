@@ -1,6 +1,8 @@
 """The database itself: durable, private, and its failures in one line."""
 
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +27,26 @@ def test_the_file_and_its_logs_are_private(database: Database, tmp_path: Path) -
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert set(modes) == {"login_server.sqlite", "login_server.sqlite-wal", "login_server.sqlite-shm"}
     assert set(modes.values()) == {0o600}
+
+
+def test_another_program_that_comes_and_goes_does_not_take_the_log_away(tmp_path: Path) -> None:
+    """As `login-server launcher add` does, beside a server that has just set up its tables."""
+    file = tmp_path / "login_server.sqlite"
+    database = Database(f"sqlite:///{file}", connections=1)
+    prepare(database)
+    accounts_seen_by_another_process(file)
+    AccountStore(database).add("alice", "hash", 1.0)
+    # What another one sees is what is there after `kill -9` of this one.
+    assert accounts_seen_by_another_process(file) == 1
+    database.close()
+
+
+def accounts_seen_by_another_process(file: Path) -> int:
+    program = (
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]); "
+        "print(connection.execute('SELECT count(*) FROM accounts').fetchone()[0]); connection.close()"
+    )
+    return int(subprocess.check_output([sys.executable, "-c", program, file]))
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
