@@ -58,15 +58,19 @@ class Stack:
         ports: to listen on.
         log_to_files: whether their log lines go to files in `folder`, or to this terminal.
         address: of this machine, that players connect to.
+        games: the folder of the game files.
 
     Attributes:
         processes: those of the login server and the launcher, by name.
     """
 
-    def __init__(self, folder: Path, ports: Ports, log_to_files: bool, address: str = LOOPBACK) -> None:
+    def __init__(
+        self, folder: Path, ports: Ports, log_to_files: bool, address: str = LOOPBACK, games: Path = GAME_FILES
+    ) -> None:
         self.folder = folder
         self.ports = ports
         self.address = address
+        self.games = games
         self._log_to_files = log_to_files
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -92,6 +96,11 @@ class Stack:
             command = [sys.executable, "-m", "login_server", "database", "upgrade", self._database()]
             if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
                 raise Failure("the database cannot be used (see above)")
+        self.spawn_login_server()
+        self.wait_until("the login server answers", lambda: self.status() is not None)
+
+    def spawn_login_server(self) -> None:
+        """Start the login server, whose database is as it is to be."""
         self._spawn(
             "login server",
             "login_server",
@@ -104,7 +113,6 @@ class Stack:
             f"--public-key-file={self.folder / 'public_key.pem'}",
             self._database(),
         )
-        self.wait_until("the login server answers", lambda: self.status() is not None)
 
     def start_launcher(self) -> None:
         """Start the launcher; it starts the games by itself."""
@@ -178,10 +186,10 @@ class Stack:
     def _game_files(self) -> Path:
         """Return the folder of the game files; of copies, where their players come from other machines."""
         if self.address == LOOPBACK:
-            return GAME_FILES
+            return self.games
         folder = self.folder / "games"
         folder.mkdir(exist_ok=True)
-        for file in GAME_FILES.glob("*.toml"):
+        for file in self.games.glob("*.toml"):
             text = f'listen_address = "{self.address}"\n{file.read_text(encoding="utf-8")}'
             (folder / file.name).write_text(text, encoding="utf-8")
         return folder
