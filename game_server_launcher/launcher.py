@@ -19,6 +19,7 @@ from game_server_launcher import protocol
 from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
 from game_server_launcher.controllerdesk import ControllerDesk
 from game_server_launcher.delivery import Delivery
+from game_server_launcher.doordesk import DoorDesk
 from game_server_launcher.figures import FigureKeeper
 from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
@@ -97,6 +98,7 @@ class Launcher(CentralTask):
         self._supervision = Supervision(self, self, self.servers, runner)
         self._controllers.supervision = self._supervision
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
+        self._door = DoorDesk(self, folder, file_pool)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._last_refusal = ""
@@ -141,6 +143,7 @@ class Launcher(CentralTask):
             (LoginServerPeer, login_protocol.LauncherAccepted): self.accepted,
             (LoginServerPeer, login_protocol.PlayersExpected): self.players_expected,
             (LoginServerPeer, login_protocol.SeatReserved): self.seat_reserved,
+            (LoginServerPeer, login_protocol.PassesRevoked): self.passes_revoked,
             (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
         }
@@ -179,6 +182,7 @@ class Launcher(CentralTask):
         return {
             "name": self.launcher_name,
             "login_server": "connected" if self._login_server is not None else "away",
+            "revoked": dict(self._door.revoked),
             "results_waiting": len(self._delivery.waiting),
             "servers": {
                 name: {
@@ -257,6 +261,9 @@ class Launcher(CentralTask):
         if server is not None:
             server.reserve(message.player, Seat(message.address, message.game_id, message.expires_at), self.now)
             self._state_files.save_soon(server)
+
+    def passes_revoked(self, peer: LoginServerPeer, message: login_protocol.PassesRevoked) -> None:
+        self._door.passes_revoked(message)
 
     def match_recorded(self, peer: LoginServerPeer, message: login_protocol.MatchRecorded) -> None:
         self._delivery.recorded(message.match_id)

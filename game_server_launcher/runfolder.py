@@ -2,6 +2,7 @@
 
     launcher.lock       one launcher at a time (flock: it ends with the process, however that ends)
     launcher.issuer     whose tickets are good, for games that start while the login server is away
+    launcher.revoked    whose day passes are void, for an outage of the login server
     launcher.results    match results that the login server has not recorded yet (`journal.py`)
     SERVER.json         one server: its process, its running matches, its used tickets
     SERVER/             its working folder, unless the game file names another
@@ -23,7 +24,7 @@ from game_server_launcher.servers import SavedServer
 
 logger = logging.getLogger(__name__)
 
-_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+_T = TypeVar("_T")
 
 
 class RunFolderError(Exception):
@@ -89,6 +90,13 @@ class RunFolder:
     def save_issuer(self, issuer: Issuer) -> None:
         write_whole(self.path / "launcher.issuer", msgspec.json.encode(issuer))
 
+    def load_revoked(self) -> dict[str, float]:
+        """By player, before when (Unix time) day passes were issued that are void."""
+        return _load(self.path / "launcher.revoked", dict[str, float]) or {}
+
+    def save_revoked(self, revoked: dict[str, float]) -> None:
+        write_whole(self.path / "launcher.revoked", msgspec.json.encode(revoked))
+
 
 def load_servers(folder: Path) -> dict[str, SavedServer]:
     """Read every `SERVER.json` of a run folder; one that makes no sense is left out, with a log line."""
@@ -100,9 +108,9 @@ def load_servers(folder: Path) -> dict[str, SavedServer]:
     return saved
 
 
-def _load(path: Path, struct: type[_Struct]) -> _Struct | None:
+def _load(path: Path, wanted: type[_T]) -> _T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=struct)
+        return msgspec.json.decode(path.read_bytes(), type=wanted)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -55,20 +55,26 @@ def _set_password(config: Config, name: str) -> None:
         account = store.find(name)
         if account is None:
             raise CommandFailed(f"there is no account {name}")
-        store.set_password_hash(account.account_id, _new_password_hash())
+        store.set_password_hash(account.account_id, _new_password_hash(), time.time())
     print(f"{account.name} has a new password")
 
 
 def _disable(config: Config, name: str) -> None:
     with _store(config) as store:
-        store.set_disabled(name, True)
-    print(f"{name} can log in no more; a connection that is open stays")
+        store.set_disabled(name, True, time.time())
+    print(f"{name} can log in no more, and the day passes are void; a connection that is open stays")
 
 
 def _enable(config: Config, name: str) -> None:
     with _store(config) as store:
-        store.set_disabled(name, False)
+        store.set_disabled(name, False, time.time())
     print(f"{name} can log in")
+
+
+def _revoke_passes(config: Config, name: str) -> None:
+    with _store(config) as store:
+        store.revoke_passes(name, time.time())
+    print(f"the day passes that {name} has are void; the next log-in gives a new one")
 
 
 def _set_rank(config: Config, name: str, rank: str) -> None:
@@ -207,6 +213,7 @@ ACCOUNT_ACTIONS = {
     "set-password": Action("give an account a new password", ("NAME",), _set_password),
     "disable": Action("let nobody log in with an account", ("NAME",), _disable),
     "enable": Action("take that back", ("NAME",), _enable),
+    "revoke-passes": Action("make the day passes void that a player has", ("NAME",), _revoke_passes),
     "set-rank": Action("set the number that games may know a player by", ("NAME", "RANK"), _set_rank),
     "list": Action("print every account", (), _list),
     "export": Action("write every account to a file, a line of JSON each; - is standard output", ("FILE",), _export),

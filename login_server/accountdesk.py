@@ -10,6 +10,7 @@ from login_server.accounts import Account, Authenticator, check_name, check_new_
 from login_server.backoffice import BackOffice
 from login_server.databasecalls import DatabaseCalls
 from login_server.gameclienthandler import PlayerPeer
+from login_server.passdesk import PassDesk
 from login_server.passes import PassIssuer
 from login_server.protocol import ChangePassword, LoggedIn, LogIn, PasswordChanged, Register, Registered
 from login_server.reception import Reception
@@ -31,6 +32,7 @@ class AccountDesk:
 
     Args:
         passes: signs a day pass for whoever logs in.
+        pass_desk: told of passes that are void.
         logged_in: called with everybody who has been let in and knows the servers.
     """
 
@@ -43,6 +45,7 @@ class AccountDesk:
         database_calls: DatabaseCalls,
         authenticator: Authenticator,
         passes: PassIssuer,
+        pass_desk: PassDesk,
         news: ServerNews,
         logged_in: Callable[[PlayerPeer], None],
     ) -> None:
@@ -54,6 +57,7 @@ class AccountDesk:
         self._authenticator = authenticator
         self._passwords = back_office.passwords
         self._passes = passes
+        self._pass_desk = pass_desk
         self._password_pool = back_office.password_pool
         self._news = news
         self._logged_in = logged_in
@@ -95,10 +99,12 @@ class AccountDesk:
             self._hashing(peer, message, *new_hash, then=partial(hashed, account.account_id))
 
         def hashed(account_id: int, password_hash: str) -> None:
-            change = self._accounts.set_password_hash, account_id, password_hash
-            self._in_database(peer, message, *change, then=stored, writes=True)
+            now = self._central.now
+            change = self._accounts.set_password_hash, account_id, password_hash, now
+            self._in_database(peer, message, *change, then=partial(stored, now), writes=True)
 
-        def stored(_: None) -> None:
+        def stored(changed_at: float, _: None) -> None:
+            self._pass_desk.revoked(peer.player, changed_at)
             logger.info("player %s changed the password (%s)", peer.player, peer)
             day_pass, expires_at = self._issue_pass(peer.player)
             peer.send(PasswordChanged(day_pass=day_pass, day_pass_expires_at=expires_at))

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from connhandler import WorkerPool
 from login_server.accounts import AccountStore, Attempts, Passwords
+from login_server.accounts.revocations import Revocations
 from login_server.database import Database
 from login_server.launcherkeys import LauncherKeys
 from login_server.results import Results
@@ -16,6 +17,7 @@ class BackOffice(Struct, frozen=True):
     accounts: AccountStore
     launcher_keys: LauncherKeys
     results: Results
+    revocations: Revocations
     database: Database
     database_pool: WorkerPool
     passwords: Passwords

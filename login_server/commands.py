@@ -22,6 +22,7 @@ from login_server.accounts import (
     SchemaMismatch,
 )
 from login_server.accounts.office import HASHING_NICENESS
+from login_server.accounts.revocations import Revocations
 from login_server.backoffice import BackOffice
 from login_server.browserhandler import BrowserHandler
 from login_server.commandline import PROGRAM, CommandFailed, UsageError, configuration, connect_database
@@ -80,6 +81,7 @@ def serve(arguments: Sequence[str]) -> int:
         AccountStore(database),
         LauncherKeys(database),
         results,
+        Revocations(database),
         database,
         WorkerPool("database", threads=config.database_threads, max_queued=config.database_queue),
         Passwords(),

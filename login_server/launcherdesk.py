@@ -9,6 +9,7 @@ from login_server.databasecalls import DatabaseCalls
 from login_server.gameserverlauncherhandler import LauncherPeer
 from login_server.matches import FactOfMatch, Match
 from login_server.matchnews import MatchNews
+from login_server.passdesk import PassDesk
 from login_server.protocol import (
     LauncherAccepted,
     LauncherLogIn,
@@ -42,6 +43,7 @@ class LauncherDesk:
         back_office: BackOffice,
         database_calls: DatabaseCalls,
         issuer: TicketIssuer,
+        pass_desk: PassDesk,
         news: ServerNews,
         match_news: MatchNews,
     ) -> None:
@@ -52,6 +54,7 @@ class LauncherDesk:
         self._results = back_office.results
         self._database_calls = database_calls
         self._issuer = issuer
+        self._pass_desk = pass_desk
         self._news = news
         self._match_news = match_news
 
@@ -145,6 +148,7 @@ class LauncherDesk:
         self._state.launchers[name] = peer
         logger.info("launcher %s logged in (%s)", name, peer)
         peer.send(LauncherAccepted(name=name, issuer=self._issuer.issuer, public_key=self._issuer.public_key_pem))
+        self._pass_desk.launcher_came(peer)
 
     def _apply(self, peer: LauncherPeer, fact: FactOfMatch) -> Match:
         check_owner(peer.launcher, fact.server_id)

@@ -14,7 +14,8 @@ from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, We
 from connhandler.messages import Message
 
 VERSIONS = (1, 2)
-"""The protocol versions that this program speaks with launchers. Who speaks version 2 is also told of seats."""
+"""The protocol versions that this program speaks with launchers. Who speaks version 2 is also told of seats and
+of day passes that are void."""
 
 PLAYER_VERSIONS = (1, 2)
 """Those that it speaks with players. Who speaks version 2 is also told, without having asked, what `PlayerNews` holds:
@@ -37,6 +38,9 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 MatchPlayers = Annotated[int, Meta(ge=2, le=16)]
 Names = Annotated[list[Text], Meta(max_length=64)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+MAX_REVOKED = 10_000
+"""Players whose day passes are void, in one message: the latest."""
+Revoked = Annotated[dict[Text, Seconds], Meta(max_length=MAX_REVOKED)]
 
 
 class ServerInfo(Struct):
@@ -348,6 +352,16 @@ class SeatReserved(Message):
     expires_at: Seconds
 
 
+class PassesRevoked(Message):
+    """By player, before when (Unix time) day passes were issued that are void. From version 2 on.
+
+    All that matter when it is the `whole` list, sent once after `LauncherAccepted`; else what has changed.
+    """
+
+    revoked: Revoked
+    whole: bool
+
+
 class MatchRecorded(Message):
     match_id: Text
 
@@ -374,4 +388,14 @@ MatchFact = (
     MapChanged | MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
 )
 FromLauncher = Hello | Pong | LauncherLogIn | RegisterServer | UpdateServer | UnregisterServer | MatchFact
-ToLauncher = Welcome | Ping | Refused | ShuttingDown | LauncherAccepted | PlayersExpected | SeatReserved | MatchRecorded
+ToLauncher = (
+    Welcome
+    | Ping
+    | Refused
+    | ShuttingDown
+    | LauncherAccepted
+    | PlayersExpected
+    | SeatReserved
+    | PassesRevoked
+    | MatchRecorded
+)

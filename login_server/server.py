@@ -16,6 +16,7 @@ from login_server.httphandler import VisitorPeer
 from login_server.launcherdesk import LauncherDesk
 from login_server.matchdesk import MatchDesk
 from login_server.matchnews import MatchNews
+from login_server.passdesk import PassDesk
 from login_server.passes import PassIssuer
 from login_server.protocol import (
     CancelMatch,
@@ -86,10 +87,11 @@ class LoginServer(CentralTask):
             back_office.password_pool,
             back_office.attempts,
         )
+        self._pass_desk = pass_desk = PassDesk(self, state, back_office.revocations, calls, passes.life_seconds)
         self._account_desk = accounts = AccountDesk(
-            self, reception, state, back_office, calls, authenticator, passes, news, matches.player_came
+            self, reception, state, back_office, calls, authenticator, passes, pass_desk, news, matches.player_came
         )
-        launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, news, match_news)
+        launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, pass_desk, news, match_news)
         self._launcher_desk = launchers
         self.status_desk = StatusDesk(self, state, version)
         early, late = reception.before_login, reception.after_login
@@ -129,6 +131,7 @@ class LoginServer(CentralTask):
 
     def on_start(self) -> None:
         self._keep_house()
+        self._pass_desk.look()
 
     def on_shutdown(self) -> None:
         for peer in self._reception.guests:

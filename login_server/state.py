@@ -23,6 +23,7 @@ class State:
         launchers: which launchers are logged in, by name.
         directory: the game servers.
         matchmaker: who waits for whom.
+        revoked: by player, before when day passes were issued that are void.
         matches: those that go on, and the last that ended.
         counters: how often each thing has happened, refusals by their code.
     """
@@ -34,6 +35,7 @@ class State:
         self.directory = ServerDirectory()
         self.matchmaker = Matchmaker()
         self.matches = MatchBook(recorded)
+        self.revoked: dict[str, float] = {}
         self.counters: Counter[str] = Counter()
 
     def enter(self, peer: PlayerPeer) -> None:
@@ -56,6 +58,7 @@ class State:
                 "launchers": {name: peer.name for name, peer in self.launchers.items()},
                 "servers": self.directory.servers,
                 "seats": self.directory.seats,
+                "revoked": self.revoked,
                 "wishes": self.matchmaker.wishes,
                 "running": self.matches.running,
                 "ended": self.matches.ended,

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Float,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from login_server.accounts.revocations import revoke
 from login_server.accounts.rules import NAME, check_name, fold
 from login_server.columns import key_text
 from login_server.database import SCHEMA, Database
@@ -136,20 +138,37 @@ class AccountStore:
             row = connection.execute(select(*_ACCOUNT).where(_accounts.c.folded_name == fold(name))).first()
         return Account(*row) if row else None
 
-    def set_password_hash(self, account_id: int, password_hash: str) -> None:
-        """Raises:
-        NoSuchAccount: there is none with this id.
-        ValueError: the hash cannot be stored.
+    def set_password_hash(self, account_id: int, password_hash: str, now: float) -> None:
+        """Change a password; day passes issued before now are void.
+
+        Raises:
+            NoSuchAccount: there is none with this id.
+            ValueError: the hash cannot be stored.
         """
         check_hash(password_hash)
-        changed = update(_accounts).where(_accounts.c.id == account_id).values(password_hash=password_hash)
-        self._change_one(changed, f"there is no account {account_id}")
+        which = _accounts.c.id == account_id
+        changed = update(_accounts).where(which).values(password_hash=password_hash)
+        self._change_and_revoke(changed, which, now, f"there is no account {account_id}")
 
-    def set_disabled(self, name: str, disabled: bool) -> None:
-        """Raises:
-        NoSuchAccount: there is none of this name, in whatever case.
+    def set_disabled(self, name: str, disabled: bool, now: float) -> None:
+        """Disable an account, which makes day passes void that were issued before now, or enable it.
+
+        Raises:
+            NoSuchAccount: there is none of this name, in whatever case.
         """
-        self._change_one(_update(name).values(disabled=disabled), f"there is no account {name}")
+        changed = _update(name).values(disabled=disabled)
+        if disabled:
+            self._change_and_revoke(changed, _is_called(name), now, f"there is no account {name}")
+        else:
+            self._change_one(changed, f"there is no account {name}")
+
+    def revoke_passes(self, name: str, now: float) -> None:
+        """Make day passes void that were issued before now.
+
+        Raises:
+            NoSuchAccount: there is none of this name, in whatever case.
+        """
+        self._change_and_revoke(None, _is_called(name), now, f"there is no account {name}")
 
     def set_rank(self, name: str, rank: int) -> None:
         """Raises:
@@ -217,6 +236,23 @@ class AccountStore:
         if highest + wanted > self._max_accounts and _count(connection) + wanted > self._max_accounts:
             raise Refusal("accounts_full", "no more accounts can be created here")
 
+    def _change_and_revoke(
+        self, statement: Update | None, which: ColumnElement[bool], now: float, otherwise: str
+    ) -> None:
+        def change() -> None:
+            with self._database.transaction() as connection:
+                if statement is not None:
+                    connection.execute(statement)
+                player = connection.scalar(select(_accounts.c.name).where(which))
+                if player is None:
+                    raise NoSuchAccount(otherwise)
+                revoke(connection, player, now)
+
+        try:
+            change()
+        except IntegrityError:  # Somebody else revoked this player's passes at the same moment.
+            change()
+
     def _change_one(self, statement: Update, otherwise: str) -> None:
         with self._database.transaction() as connection:
             if not connection.execute(statement).rowcount:
@@ -246,8 +282,12 @@ def _count(connection: Connection) -> int:
 
 
 def _update(name: str) -> Update:
+    return update(_accounts).where(_is_called(name))
+
+
+def _is_called(name: str) -> ColumnElement[bool]:
     # What is no name may not even be a text to the database; no account has an empty one.
-    return update(_accounts).where(_accounts.c.folded_name == (fold(name) if NAME.fullmatch(name) else ""))
+    return _accounts.c.folded_name == (fold(name) if NAME.fullmatch(name) else "")
 
 
 def _row(record: AccountRecord) -> dict[str, object]:

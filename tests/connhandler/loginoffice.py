@@ -11,6 +11,7 @@ from connhandler import WorkerPool, testing
 from connhandler.jsonmessage import Hello, Welcome
 from login_server import protocol as login
 from login_server.accounts import AccountStore, Attempts, Passwords
+from login_server.accounts.revocations import Revocations
 from login_server.backoffice import BackOffice
 from login_server.database import Database
 from login_server.gameclienthandler import GameClientHandler
@@ -45,6 +46,7 @@ class LoginOffice:
             AccountStore(self.database),
             LauncherKeys(self.database),
             Results(self.database),
+            Revocations(self.database),
             self.database,
             WorkerPool("database", threads=2, max_queued=2000),
             Passwords(),

@@ -889,7 +889,17 @@ def test_6_the_queue_in_front_of_the_threads_is_bounded(tmp_path: Path) -> None:
         busy[0].expect(login.Registered)
 
 
-STORES = ("accounts/store", "columns", "database", "drivers", "launcherkeys", "migrations/", "results", "schema")
+STORES = (
+    "accounts/revocations",
+    "accounts/store",
+    "columns",
+    "database",
+    "drivers",
+    "launcherkeys",
+    "migrations/",
+    "results",
+    "schema",
+)
 """Of the login server: they wait for the database, and run in its pool, or before there is anybody to wait for it."""
 BLOCKING_IMPORTS = {
     "argon2": ("accounts/passwords",),
@@ -903,7 +913,7 @@ IN_THREADS = ("connman/nim/",)
 """Ordinary programs over a library, which has a hub of its own."""
 HANDLERS = ("desk.py", "server.py", "reception.py")
 """Of the login server: where messages are handled; so end the names of these modules."""
-STORE_ATTRIBUTES = {"_accounts", "_passwords", "_keys", "_results", "_database"}
+STORE_ATTRIBUTES = {"_accounts", "_passwords", "_keys", "_results", "_revocations", "_database"}
 
 
 def test_6_no_module_of_a_central_task_calls_what_blocks() -> None:

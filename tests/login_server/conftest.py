@@ -16,6 +16,7 @@ from connhandler.jsonmessage import Hello, Refused, Welcome
 from connhandler.testing import FakeConnection, ManualClock, run_timers, run_work
 from login_server import commands
 from login_server.accounts import AccountStore, Attempts, Passwords
+from login_server.accounts.revocations import Revocations
 from login_server.backoffice import BackOffice
 from login_server.database import Database
 from login_server.gameclienthandler import PlayerPeer
@@ -74,6 +75,7 @@ class House:
             self.accounts,
             self.launcher_keys,
             self.results,
+            Revocations(self.database),
             self.database,
             self.database_pool,
             self.passwords,
@@ -151,7 +153,7 @@ class House:
         if name not in self.keys:
             self.keys[name] = self.launcher_keys.add(name, self.clock())
         launcher = self.program(version)
-        (accepted,) = self.tell(launcher, LauncherLogIn(name=name, key=self.keys[name]))
+        accepted, *_ = self.tell(launcher, LauncherLogIn(name=name, key=self.keys[name]))
         assert isinstance(accepted, LauncherAccepted)
         for server in servers:
             assert self.tell(launcher, RegisterServer(server=server)) == []

@@ -40,7 +40,7 @@ def test_an_account_from_its_beginning_on(run: "Run") -> None:
     assert passwords.verify(find("alice").password_hash, "battery staple")
     assert run("account", "set-rank", "alice", "1200") == (0, "alice has rank 1200\n", "")
     assert run("account", "set-rank", "alice", "--", "-5") == (0, "alice has rank -5\n", "")
-    words = "alice can log in no more; a connection that is open stays\n"
+    words = "alice can log in no more, and the day passes are void; a connection that is open stays\n"
     assert run("account", "disable", "alice") == (0, words, "")
     status, listed, _ = run("account", "list")
     assert status == 0
@@ -48,12 +48,14 @@ def test_an_account_from_its_beginning_on(run: "Run") -> None:
     assert listed.endswith(" UTC\tdisabled\n")
     assert run("account", "enable", "ALICE") == (0, "ALICE can log in\n", "")
     assert not find("alice").disabled
+    words = "the day passes that alice has are void; the next log-in gives a new one\n"
+    assert run("account", "revoke-passes", "alice") == (0, words, "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "stdin", "status", "sentence"),
     [
-        ("account", "", 2, "account: say what to do: add, set-password, disable, enable, set-rank, list, export, "),
+        ("account", "", 2, "account: say what to do: add, set-password, disable, enable, revoke-passes, set-rank, "),
         ("account add", "", 2, "account add: expected one name, got 0"),
         ("account set-rank alice", "", 2, "account set-rank: expected NAME RANK, got 1"),
         ("account set-rank alice ten", "", 2, "account set-rank: 'ten' is no rank: a whole number, of 32 bits at most"),
@@ -153,18 +155,23 @@ def test_one_wrong_line_and_nothing_is_imported(run: "Run", line: str, words: st
 
 
 def test_revisions_from_the_command_line(run: "Run") -> None:
-    words = "the database is empty; this version needs revision 0003, and makes it when it first serves\n"
+    words = "the database is empty; this version needs revision 0004, and makes it when it first serves\n"
     assert run("database", "status") == (0, words, "")
     status, applied, _ = run("database", "upgrade")
     assert status == 0
-    assert [line[:13] for line in applied.splitlines()] == ["applied: 0001", "applied: 0002", "applied: 0003"]
+    assert [line[:13] for line in applied.splitlines()] == [
+        "applied: 0001",
+        "applied: 0002",
+        "applied: 0003",
+        "applied: 0004",
+    ]
     assert run("database", "upgrade") == (0, "the database is up to date\n", "")
     database = Database(URL)
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     status, told, _ = run("database", "status")
     assert status == 0
-    assert told.startswith("the database has revision 0002, and this version needs 0003\nto be applied: 0003  ")
+    assert told.startswith("the database has revision 0002, and this version needs 0004\nto be applied: 0003  ")
     for command in (["account", "list"], ["launcher", "list"], ["serve", "--player-port", "0"]):
         status, output, errors = run(*command)
         assert (status, output) == (1, "")
@@ -174,7 +181,7 @@ def test_revisions_from_the_command_line(run: "Run") -> None:
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    words = "the database has revision 9999, of a newer version; this one knows 0003 at most\n"
+    words = "the database has revision 9999, of a newer version; this one knows 0004 at most\n"
     assert run("database", "status") == (0, words, "")
 
 

@@ -224,7 +224,7 @@ def test_nobody_learns_from_the_answers_which_names_are_taken(house: "House") ->
     """Nor which accounts are disabled: on the wire, not a byte is different, however often it is tried."""
     for name in ("alice", "dora"):
         house.tell(house.visitor(), Register(name=name, password=PASSWORD))
-    house.accounts.set_disabled("dora", True)
+    house.accounts.set_disabled("dora", True, 1.0)
     answers = []
     for name in ("alice", "dora", "nobody"):
         house.pass_time(FORGET_SECONDS)
@@ -238,7 +238,7 @@ def test_nobody_learns_from_the_answers_which_names_are_taken(house: "House") ->
 
 def test_a_disabled_account_says_so_to_who_knows_its_password(house: "House") -> None:
     house.tell(house.visitor(), Register(name="dora", password=PASSWORD))
-    house.accounts.set_disabled("dora", True)
+    house.accounts.set_disabled("dora", True, 1.0)
     player = house.visitor()
     words = house.refused("account_disabled", "log_in", house.tell(player, LogIn(name="dora", password=PASSWORD)))
     assert words == "this account is disabled"

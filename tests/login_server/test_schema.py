@@ -17,7 +17,7 @@ from login_server.database import SCHEMA, Database, DatabaseFailed
 from login_server.launcherkeys import LauncherKeys
 from login_server.results import Results
 
-NEWEST = "0003"
+NEWEST = "0004"
 
 FIRST_TABLES = {
     "sqlite": [
@@ -82,7 +82,7 @@ def differences(database: Database) -> list[Any]:
 
 def test_an_empty_database_is_set_up_as_the_stores_expect(empty: Database) -> None:
     assert schema.status(empty) == schema.Status(None, NEWEST, schema.status(empty).pending)
-    assert [step.revision for step in schema.status(empty).pending] == ["0001", "0002", NEWEST]
+    assert [step.revision for step in schema.status(empty).pending] == ["0001", "0002", "0003", NEWEST]
     schema.prepare(empty)
     assert schema.status(empty) == schema.Status(NEWEST, NEWEST, [])
     assert differences(empty) == []
@@ -95,10 +95,10 @@ def test_an_empty_database_is_set_up_as_the_stores_expect(empty: Database) -> No
 def test_a_database_from_before_revisions_loses_nothing(empty: Database) -> None:
     make_first_tables(empty)
     assert schema.status(empty).revision == "0001"
-    wanted = "has revision 0001 of its tables and 0003 is needed: make a copy of it, then run 'login-server database up"
+    wanted = "has revision 0001 of its tables and 0004 is needed: make a copy of it, then run 'login-server database up"
     with pytest.raises(schema.SchemaMismatch, match=wanted):
         schema.prepare(empty)
-    assert [step.revision for step in schema.upgrade(empty)] == ["0002", NEWEST]
+    assert [step.revision for step in schema.upgrade(empty)] == ["0002", "0003", NEWEST]
     schema.prepare(empty)
     assert differences(empty) == []
     accounts = AccountStore(empty)

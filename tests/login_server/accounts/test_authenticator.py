@@ -68,7 +68,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     for name in ("Alice", "dora"):
         desk.add(name)
-    desk.office.store.set_disabled("dora", True)
+    desk.office.store.set_disabled("dora", True, 1.0)
     yield desk
     desk.close()
 
@@ -109,7 +109,7 @@ def test_disabled_is_said_only_to_who_knows_the_password(desk: Desk) -> None:
     assert desk.code("dora") == "account_disabled"
     for _ in range(30):  # and counts for nothing
         assert desk.code("dora") == "account_disabled"
-    desk.office.store.set_disabled("dora", False)
+    desk.office.store.set_disabled("dora", False, 1.0)
     assert desk.code("dora") == "welcome"
 
 

@@ -17,6 +17,7 @@ from login_server.accounts import (
     check_name,
     check_new_password,
 )
+from login_server.accounts.revocations import Revocations
 from login_server.accounts.store import MAX_HASH_LENGTH, MAX_RANK, ROWS_AT_A_TIME
 from login_server.database import Database
 from login_server.schema import prepare
@@ -105,21 +106,42 @@ def test_there_is_an_end_to_accounts(each_database: Database) -> None:
 def test_a_new_password_hash(accounts: AccountStore) -> None:
     accounts.add("alice", "hash", 1.0)
     accounts.add("bob", "hash", 1.0)
-    accounts.set_password_hash(1, "new")
-    accounts.set_password_hash(1, "new")  # MySQL counts what it has changed only, unless it is told otherwise
+    accounts.set_password_hash(1, "new", NOW)
+    accounts.set_password_hash(1, "new", NOW)  # MySQL counts what it has changed only, unless it is told otherwise
     assert accounts.find("alice") == Account(1, "alice", "new")
     assert accounts.find("bob") == Account(2, "bob", "hash")
     with pytest.raises(NoSuchAccount, match="there is no account 3"):
-        accounts.set_password_hash(3, "new")
+        accounts.set_password_hash(3, "new", NOW)
 
 
 def test_disabled_and_enabled(accounts: AccountStore) -> None:
     accounts.add("Alice", "hash", 1.0)
     for disabled in (True, True, False):
-        accounts.set_disabled("alice", disabled)
+        accounts.set_disabled("alice", disabled, NOW)
         assert accounts.find("alice") == Account(1, "Alice", "hash", disabled=disabled)
     with pytest.raises(NoSuchAccount, match="there is no account no name"):
-        accounts.set_disabled("no name", True)
+        accounts.set_disabled("no name", True, NOW)
+
+
+def test_what_makes_day_passes_void(each_database: Database) -> None:
+    accounts, revocations = AccountStore(each_database), Revocations(each_database)
+    for name in ("Alice", "bob", "carol", "dora"):
+        accounts.add(name, "hash", 1.0)
+    accounts.set_password_hash(1, "new", NOW)
+    accounts.set_disabled("BOB", True, NOW + 0.25)
+    accounts.set_disabled("carol", False, NOW)
+    accounts.revoke_passes("dora", NOW + 1)
+    assert revocations.since(0.0, 10) == {"dora": NOW + 1, "bob": NOW + 0.25, "Alice": NOW}
+    accounts.revoke_passes("alice", NOW + 2)
+    assert revocations.since(NOW + 1, 10) == {"Alice": NOW + 2, "dora": NOW + 1}
+    assert revocations.since(0.0, 1) == {"Alice": NOW + 2}
+    with pytest.raises(NoSuchAccount, match="there is no account eve"):
+        accounts.revoke_passes("eve", NOW)
+    with pytest.raises(NoSuchAccount):
+        accounts.set_disabled("no name", True, NOW)
+    with pytest.raises(NoSuchAccount):
+        accounts.set_password_hash(5, "new", NOW)
+    assert len(revocations.since(0.0, 10)) == 3
 
 
 @pytest.mark.parametrize("rank", [MAX_RANK, -MAX_RANK, 0])
@@ -146,7 +168,7 @@ def test_what_cannot_be_stored_is_said_and_not_cut_off(accounts: AccountStore) -
         with pytest.raises(ValueError, match="a password hash is printable ASCII"):
             accounts.add("bob", wrong, 1.0)
         with pytest.raises(ValueError, match="a password hash is printable ASCII"):
-            accounts.set_password_hash(1, wrong)
+            accounts.set_password_hash(1, wrong, NOW)
     assert accounts.count() == 1
 
 
