@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -17,7 +18,7 @@ from connhandler.errors import RefusalReason
 from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
 from connhandler.limits import Limits
 from connhandler.refusals import RefusalLog
-from connhandler.sockets import send_now, wrap_tls
+from connhandler.sockets import is_path, listen_on_path, prepare, send_now, wrap_tls
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ class IncomingConnectionHandler(ConnectionHandler):
 
     Args:
         task_name: the name of this handler in every log line.
-        address: the local interface: `"127.0.0.1"`, `"0.0.0.0"`, `"::"`, …
-        port: the local port; 0 takes a free one, and `listen` stores its number in `port`.
+        address: the local interface: `"127.0.0.1"`, `"0.0.0.0"`, `"::"`, …; or the full path of a Unix socket, which
+            this user alone may connect to until somebody changes its mode, and which goes when nobody listens any more.
+        port: the local port; 0 takes a free one, and `listen` stores its number in `port`. 0 for a Unix socket.
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
         ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
@@ -72,6 +74,9 @@ class IncomingConnectionHandler(ConnectionHandler):
         """
         if self._listener is not None:
             return
+        if is_path(self.address):
+            self._listen_on_path()
+            return
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         listener = gevent.socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -86,6 +91,14 @@ class IncomingConnectionHandler(ConnectionHandler):
         self.port = listener.getsockname()[1]
         self._listener = listener
         logger.info("%s: listening on %s:%s", self.task_name, self.address, self.port)
+
+    def _listen_on_path(self) -> None:
+        try:
+            self._listener = listen_on_path(self.address, self.limits.accept_backlog)
+        except OSError as error:
+            why = f"{self.task_name}: cannot listen on {self.address}: {error.strerror or error}"
+            raise OSError(error.errno, why) from error
+        logger.info("%s: listening on %s", self.task_name, self.address)
 
     def start(self) -> None:
         """Listen now, so that a port in use is raised here, and accept in a task of its own."""
@@ -106,7 +119,7 @@ class IncomingConnectionHandler(ConnectionHandler):
                     return
                 self._accept_failed(error)
                 continue
-            self._accepted(sock, address)
+            self._accepted(sock, address or (self.address, 0))  # Who connects to a path mostly has none.
             accepted += 1
             if accepted % ACCEPTS_BETWEEN_PAUSES == 0:
                 gevent.sleep(0)  # A storm of connections must not hold the hub.
@@ -116,6 +129,8 @@ class IncomingConnectionHandler(ConnectionHandler):
         if self._listener is not None:
             listener, self._listener = self._listener, None
             listener.close()
+            if is_path(self.address):
+                Path(self.address).unlink(missing_ok=True)
         if self._run is not None and self._run is not gevent.getcurrent():
             self._run.kill()
             self._run = None
@@ -161,8 +176,7 @@ class IncomingConnectionHandler(ConnectionHandler):
         try:
             if self.not_logged_in >= self.limits.max_not_logged_in:
                 raise _Refused(RefusalReason.TOO_MANY_NOT_LOGGED_IN)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(sock)
             run_connection(self, sock, address)
         except _Refused as refused:
             self._refuse(sock, address, refused.reason)

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import socket
 import ssl
 import time
 
@@ -16,7 +15,7 @@ from connhandler.connection import Address, Connection, run_connection
 from connhandler.errors import DisconnectReason
 from connhandler.handler import ConnectionHandler, MessageQueue, finish_handshake
 from connhandler.limits import Limits
-from connhandler.sockets import wrap_tls
+from connhandler.sockets import connect_to_path, is_path, prepare, wrap_tls
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +30,8 @@ class OutgoingConnectionHandler(ConnectionHandler):
 
     Args:
         task_name: the name of this handler in every log line.
-        address: the remote host: a name or a numeric address.
-        port: the remote port.
+        address: the remote host: a name or a numeric address; or the full path of a Unix socket.
+        port: the remote port; 0 for a Unix socket.
         incoming_queue: where all messages go.
         limits: the bounds of every connection.
         ssl_context: a `ssl.SSLContext` (or `gevent.ssl.SSLContext`) for TLS, or None.
@@ -103,6 +102,16 @@ class OutgoingConnectionHandler(ConnectionHandler):
         """Make no new connection; an open one goes on."""
         self._stopping.set()
 
+    def connect(self) -> gevent.socket.socket:
+        """Return a new socket that is connected to the far end.
+
+        Raises:
+            OSError: there is none.
+        """
+        if is_path(self.address):
+            return connect_to_path(self.address)
+        return gevent.socket.create_connection((self.address, self.port), source_address=self._source)
+
     def opened(self, connection: Connection) -> None:
         self.counters["connected"] += 1
         super().opened(connection)
@@ -121,13 +130,12 @@ class OutgoingConnectionHandler(ConnectionHandler):
         """Return how many seconds the connection lasted; 0 when there was none."""
         try:
             with gevent.Timeout(self.limits.connect_seconds, TimeoutError("connecting timed out")):
-                sock = gevent.socket.create_connection((self.address, self.port), source_address=self._source)
+                sock = self.connect()
             if self._stopping.is_set():
                 sock.close()
                 return 0.0
             began = time.monotonic()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(sock)
             self._was_open = False
             run_connection(self, sock, (self.address, self.port))
         except (OSError, UnicodeError) as error:  # a UnicodeError is what a host name that cannot exist gives
@@ -161,4 +169,5 @@ class OutgoingConnectionHandler(ConnectionHandler):
 
     def _log_failure(self, error: Exception) -> None:
         level = self._level_of_failure()
-        logger.log(level, "%s: no connection to %s:%s: %s", self.task_name, self.address, self.port, error)
+        place = self.address if is_path(self.address) else f"{self.address}:{self.port}"
+        logger.log(level, "%s: no connection to %s: %s", self.task_name, place, error)

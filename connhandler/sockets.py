@@ -1,8 +1,12 @@
-"""Ways to send on and to close a gevent socket."""
+"""Ways to open a gevent socket, to send on it and to close it."""
 
+import errno
+import os
 import socket
 import ssl
+import stat
 import struct
+from pathlib import Path
 
 import gevent
 import gevent.socket
@@ -42,6 +46,73 @@ class Inflow:
         data: bytes = self._sock.recv(size)
         self._is_empty = self._is_plain and len(data) < size
         return data
+
+
+def is_path(address: str) -> bool:
+    """Whether an address is that of a Unix socket: a full path."""
+    return address.startswith("/")
+
+
+def connect_to_path(path: str) -> gevent.socket.socket:
+    """Return a socket that is connected to a Unix socket.
+
+    Raises:
+        OSError: nobody listens there, or this user may not connect.
+    """
+    sock = gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def listen_on_path(path: str, backlog: int) -> gevent.socket.socket:
+    """Listen on a Unix socket, for this user alone; one on which nobody listens any more is replaced.
+
+    Raises:
+        OSError: somebody listens there, something else is there, or it cannot be made there.
+    """
+    _remove_abandoned(path)
+    listener = gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)  # Set afterwards, the mode would come too late for whoever is quick.
+    try:
+        listener.bind(path)
+        listener.listen(backlog)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(umask)
+    return listener
+
+
+def _remove_abandoned(path: str) -> None:
+    """Raises:
+    OSError: it is in use.
+    """
+    try:
+        if not stat.S_ISSOCK(Path(path).lstat().st_mode):
+            raise FileExistsError(errno.EEXIST, "there is a file that is no socket", path)
+        connect_to_path(path).close()
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        Path(path).unlink()
+        return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+
+
+def prepare(sock: gevent.socket.socket) -> None:
+    """Let a new TCP connection send at once, and notice a far end that is gone without a word.
+
+    Raises:
+        OSError: it is lost.
+    """
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def wrap_tls(

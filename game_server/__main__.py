@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if configuration.launcher_port:
         launcher = (configuration.launcher_address, configuration.launcher_port)
         # It is on the same machine, and alone: there is no crowd to keep from coming back at once.
-        limits = Limits(retry_seconds=0.2, max_retry_seconds=5)
+        limits = Limits(retry_seconds=0.2, max_retry_seconds=2)
         handlers.append(LauncherHandler("launcher", *launcher, listener.queue, limits=limits))
     service = Service(listener, handlers)
     listener.end = service.end

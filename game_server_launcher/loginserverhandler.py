@@ -1,11 +1,16 @@
 """The connection to the login server: one, made again for ever."""
 
+from typing import Any
+
 import gevent.socket
 
-from connhandler import OutgoingConnectionHandler, Peer
+from connhandler import Limits, OutgoingConnectionHandler, Peer
 from connhandler.connection import Address
 from connhandler.jsonmessage import JsonMessageReader, JsonMessageWriter
 from login_server.protocol import ToLauncher
+
+LIMITS = Limits(max_retry_seconds=4)
+"""Players see none of our servers until the login server has us back, and launchers are no crowd."""
 
 
 class LoginServerPeer(Peer):
@@ -21,6 +26,11 @@ class LoginServerWriter(JsonMessageWriter):
 
 
 class LoginServerHandler(OutgoingConnectionHandler):
+    """Arguments as for the base; the limits are `LIMITS` unless others are given."""
+
+    def __init__(self, *args: Any, limits: Limits = LIMITS, **kwargs: Any) -> None:
+        super().__init__(*args, limits=limits, **kwargs)
+
     def create_connection_instances(
         self, sock: gevent.socket.socket, address: Address
     ) -> tuple[LoginServerReader, LoginServerWriter, LoginServerPeer]:

@@ -87,6 +87,11 @@ def test_every_connection_gets_a_login_server_peer(world: Any) -> None:
     assert (type(reader), type(peer)) == (LoginServerReader, LoginServerPeer)
 
 
+def test_however_long_it_was_away_it_is_asked_again_soon(world: Any) -> None:
+    handler = LoginServerHandler("login_server", "127.0.0.1", 9001, world.launcher.queue)
+    assert handler.limits.max_retry_seconds <= 4  # What the page promises.
+
+
 def test_it_says_hello_and_logs_in(world: Any) -> None:
     fake = FakeConnection(LoginServerPeer())
     fake.connected(world.launcher)
