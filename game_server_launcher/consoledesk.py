@@ -9,6 +9,7 @@ from typing import Protocol
 
 from connhandler import CentralTask, PeerDisconnected, ProtocolError
 from game_server_launcher import gameconsolehandler as console
+from game_server_launcher.consoleplayers import ConsolePlayers
 from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.listing import Listing
 from game_server_launcher.servers import GameServer
@@ -20,9 +21,6 @@ logger = logging.getLogger(__name__)
 STATUS_SECONDS = 20.0
 """Between two questions who is there: a console that does not answer is one of a game that hangs
 (`gameconsolehandler.LIMITS.idle_seconds`)."""
-
-MAX_PLAYERS = 1000
-"""Whom one console may show; Teeworlds takes 64 clients."""
 
 MAX_MAP = 128
 """The longest name of a map that is believed, in characters: as the login server takes."""
@@ -48,6 +46,7 @@ class ConsoleDesk:
 
     Attributes:
         peers: the consoles that have let us in, by server name.
+        players: of the games with consoles.
     """
 
     def __init__(
@@ -66,6 +65,7 @@ class ConsoleDesk:
         self._listing = listing
         self._state_files = state_files
         self._supervision = supervision
+        self.players = ConsolePlayers(central, self._server_of, listing, state_files)
 
     # --- what is done and said -----------------------------------------------------------------------
 
@@ -110,29 +110,12 @@ class ConsoleDesk:
         peer.logged_in = True
         self.peers[server.name] = peer
         logger.info("%s: its console is connected (port %d)", server.name, server.console_port)
-        peer.send(console.ShowMap())
         self._ask_for_status(peer)
         self._supervision.controller_ready(server)
-
-    def command_echoed(self, peer: ConsolePeer, message: console.CommandEchoed) -> None:
-        peer.last_command = message.command
-        if message.command == console.SHOW_STATUS:
-            peer.players.clear()  # Who is there follows.
-            self._count(peer)
 
     def value_shown(self, peer: ConsolePeer, message: console.ValueShown) -> None:
         if peer.last_command == console.SHOW_MAP:
             self._learn_map(peer, message.value)
-
-    def player_here(self, peer: ConsolePeer, message: console.PlayerListed | console.PlayerEntered) -> None:
-        peer.players.add(message.client_id)
-        if len(peer.players) > MAX_PLAYERS:
-            raise ProtocolError(f"more than {MAX_PLAYERS} players")
-        self._count(peer)
-
-    def player_left(self, peer: ConsolePeer, message: console.PlayerLeft) -> None:
-        peer.players.discard(message.client_id)
-        self._count(peer)
 
     def map_changed(self, peer: ConsolePeer, message: console.MapChanged) -> None:
         self._learn_map(peer, message.map)
@@ -140,8 +123,8 @@ class ConsoleDesk:
     def map_not_changed(self, peer: ConsolePeer, message: console.MapNotChanged) -> None:
         logger.warning("%s: its map cannot be changed to %.*r", peer.server, MAX_MAP, message.map)
 
-    def noted(self, peer: ConsolePeer, message: console.TeamJoined | console.Said) -> None:
-        """Players and teams are in the game's hands; it has written this to its output."""
+    def team_joined(self, peer: ConsolePeer, message: console.TeamJoined) -> None:
+        """Teams are in the game's hands; it has written this to its output."""
 
     def disconnected(self, peer: ConsolePeer, message: PeerDisconnected) -> None:
         server = self._servers.get(peer.server)
@@ -153,13 +136,8 @@ class ConsoleDesk:
 
     def _ask_for_status(self, peer: ConsolePeer) -> None:
         if self.peers.get(peer.server) is peer:
-            peer.send(console.ShowStatus())
+            self.players.ask(peer)
             self._central.call_later(STATUS_SECONDS, self._ask_for_status, peer)
-
-    def _count(self, peer: ConsolePeer) -> None:
-        server = self._server_of(peer)
-        server.players = len(peer.players)
-        self._listing.changed(server)
 
     def _learn_map(self, peer: ConsolePeer, name: str) -> None:
         server = self._server_of(peer)

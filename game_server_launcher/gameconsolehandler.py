@@ -16,6 +16,8 @@ import msgspec
 from connhandler import Limits, LineConnectionReader, LineConnectionWriter, OutgoingConnectionHandler, Peer, tasks
 from connhandler.connection import Address
 from connhandler.handler import MessageQueue
+from game_server_launcher.admission import Status
+from game_server_launcher.servers import Client
 
 CONSOLE_ADDRESS = "127.0.0.1"
 """Consoles are for this machine alone: what is said there is not encrypted."""
@@ -63,10 +65,18 @@ class ValueShown(ConsoleMessage):
 
 
 class PlayerListed(ConsoleMessage):
-    """One line of `status`, about a player who is in the game."""
+    """One line of `status`, about a player who is in the game. `address` is `HOST:PORT`, or `[HOST]:PORT`."""
 
     client_id: int
+    address: str
     name: str
+
+
+class ClientListed(ConsoleMessage):
+    """One line of `status`, about a client on its way into the game: a new one, or while the map changes."""
+
+    client_id: int
+    address: str
 
 
 class PlayerEntered(ConsoleMessage):
@@ -166,7 +176,7 @@ class ShowMap(Command, frozen=True):
 
 
 class ShowStatus(Command, frozen=True):
-    """Answer: a `PlayerListed` for each player."""
+    """Answer: a `PlayerListed` or `ClientListed` for each client; it ends where something else is echoed."""
 
     @property
     def line(self) -> str:
@@ -196,8 +206,13 @@ _PATTERNS: list[tuple[str, re.Pattern[str], Callable[..., ConsoleMessage]]] = [
     ("Console", re.compile(r"Value: (.*)"), ValueShown),
     (
         "server",
-        re.compile(rf"id={_ID} addr=\S+ client=\w+ name='(.*)' score=-?\d+ .*"),
-        lambda client_id, name: PlayerListed(int(client_id), name),
+        re.compile(rf"id={_ID} addr=(\S+) client=\w+ name='(.*)' score=-?\d+ .*"),
+        lambda client_id, address, name: PlayerListed(int(client_id), address, name),
+    ),
+    (
+        "server",
+        re.compile(rf"id={_ID} addr=(\S+) connecting"),
+        lambda client_id, address: ClientListed(int(client_id), address),
     ),
     (
         "server",
@@ -252,8 +267,10 @@ class ConsolePeer(Peer):
     Attributes:
         server: the name of its game server.
         run: the number of the process.
-        players: the ids of the clients that are in the game.
         last_command: that was echoed: what is shown next is its answer.
+        status: the answer to `status` that is being shown.
+        status_asked: the next one has been asked for, and has not begun.
+        kicked: by client id, who is to go and has not gone yet.
     """
 
     requires_login = True
@@ -261,8 +278,10 @@ class ConsolePeer(Peer):
     def __init__(self, server: str, run: int) -> None:
         self.server = server
         self.run = run
-        self.players: set[int] = set()
         self.last_command = ""
+        self.status: Status | None = None
+        self.status_asked = False
+        self.kicked: dict[int, Client] = {}
 
 
 class ConsoleReader(LineConnectionReader):

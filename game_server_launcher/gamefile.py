@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from game_server_launcher.gametables import (
+    Admission,
     Command,
     Console,
     FileName,
@@ -99,6 +100,7 @@ class GameFile(Table, frozen=True):
     files: dict[FileName, str] = {}
     """Files that are written into the server's own folder before each start: what is in them, by their names."""
     console: Console | None = None
+    admission: Admission = Admission()
     ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
@@ -241,6 +243,8 @@ def _check(game: GameFile) -> None:
     _check_placeholders("listen_address", [game.listen_address], set())
     if not game.command[0]:
         raise ValueError("command is empty; Expected a program - at `command[0]`")
+    if game.admission.by != "open" and game.console is None:
+        raise ValueError(f"{game.admission.by!r} needs a [console], to kick others - at `admission.by`")
     for name in game.files:
         if name.startswith(OUTPUT_FILE):
             raise ValueError(f"{name!r} is where the game's output goes - at `files`")

@@ -108,3 +108,13 @@ class Console(Table, frozen=True):
     """
 
     kind: Literal["econ"]
+
+
+class Admission(Table, frozen=True):
+    """Who may stay in a game that checks no tickets itself; whoever else enters it is kicked (`admission.py`).
+
+    `open`: everybody. `name`: who has the name of a player with a seat. `address`: who comes from that player's IP
+    address, too.
+    """
+
+    by: Literal["open", "name", "address"] = "open"

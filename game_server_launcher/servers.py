@@ -4,11 +4,13 @@ No socket, no process, no clock, no timer: the central task owns these and chang
 """
 
 import enum
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
 from connhandler import ProtocolError
+from game_server_launcher.events import Event
 from game_server_launcher.gamefile import GameFile
 from login_server import protocol
 
@@ -19,6 +21,10 @@ MAX_MATCHES = 500
 
 MAX_NAMES = 256
 """Teams, scores and players of one match."""
+
+MAX_NAME = 128
+MAX_NAMES_SHOWN = 64
+"""Of players, and of characters in one: as the login server takes them."""
 
 MAX_TICKETS = 4000
 """That have not expired, of one server: so many still fit into one message to its controller."""
@@ -74,6 +80,13 @@ class Seat(msgspec.Struct, frozen=True):
     expires_at: float
 
 
+class Client(msgspec.Struct, frozen=True):
+    """Who is in a game, as its console shows it. `address` is `HOST:PORT`, another for each connection."""
+
+    address: str
+    name: str
+
+
 class SavedServer(msgspec.Struct, kw_only=True):
     """What of a server the next launcher must know: the content of `SERVER.json`. `pid` 0: no process runs."""
 
@@ -95,6 +108,7 @@ class SavedServer(msgspec.Struct, kw_only=True):
     matches: dict[str, RunningMatch] = {}
     used_tickets: dict[str, float] = {}
     seats: dict[str, Seat] = {}
+    clients: dict[int, Client] = {}
 
 
 class GameServer(msgspec.Struct, kw_only=True):
@@ -110,6 +124,8 @@ class GameServer(msgspec.Struct, kw_only=True):
         expected: by match, the players that the login server gave tickets to.
         used_tickets: by ticket id, when it expires (unix time).
         seats: by player, the one reserved last.
+        clients: by client id, who was let stay in a game with a console.
+        events: what happened among its players, as its console shows it: the last ones.
     """
 
     name: str
@@ -140,6 +156,8 @@ class GameServer(msgspec.Struct, kw_only=True):
     expected: dict[str, protocol.PlayersExpected] = {}
     used_tickets: dict[str, float] = {}
     seats: dict[str, Seat] = {}
+    clients: dict[int, Client] = {}
+    events: list[Event] = []
     cpu_percent: float = 0.0
     rss_bytes: int = 0
     dropped_output_bytes: int = 0
@@ -170,7 +188,13 @@ class GameServer(msgspec.Struct, kw_only=True):
             version=self.version,
             state=_SHOWN.get(self.state, "starting"),
             match_players=self.game.match_players,
+            names=self.names,
         )
+
+    @property
+    def names(self) -> list[str]:
+        """Who is there, where a console shows it; no more than a list can show."""
+        return [client.name[:MAX_NAME] for client in islice(self.clients.values(), MAX_NAMES_SHOWN)]
 
     def begin_run(self, now: float, token: str, console_password: str = "") -> None:
         """A process is about to be started: what the last one said holds no more."""
@@ -185,6 +209,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.version = self.game.version
         self.capacity = self.game.capacity
         self.players = 0
+        self.clients = {}
         self.outcome = ""
 
     def end_run(self) -> None:
@@ -195,6 +220,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.console_port = 0
         self.console_password = ""
         self.players = 0
+        self.clients = {}
         self.cpu_percent = 0.0
         self.rss_bytes = 0
 

@@ -378,6 +378,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "restart": (gametables.Restart,),
     "output": (gametables.Output,),
     "console": (gametables.Console,),
+    "admission": (gametables.Admission,),
 }
 
 
@@ -417,6 +418,7 @@ def test_the_words_of_a_game_file_are_on_the_page() -> None:
     meaning = {key: row[2] for row in table(text, "key") for key in words(row[0])}
     for name in ("ready", "stop"):
         assert set(words(meaning[f"{name}.by"])) == {tag_of(struct) for struct in TABLES[name]}
+    assert set(words(meaning["admission.by"])) == set(get_args(gametables.Admission.__annotations__["by"]))
     hints = {**gametables.Restart.__annotations__, **gametables.StopBySignal.__annotations__}
     assert set(words(meaning["restart.policy"])) == set(get_args(hints["policy"]))
     assert set(words(meaning["stop.signal"])) == {"signal", *get_args(hints["signal"])}

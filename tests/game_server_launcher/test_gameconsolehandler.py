@@ -14,14 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connhandler import PeerConnected, PeerDisconnected
-from connhandler.testing import FakeConnection
 from game_server_launcher import gameconsolehandler as console
-from game_server_launcher.consoledesk import MAX_PLAYERS, STATUS_SECONDS
+from game_server_launcher.consoledesk import STATUS_SECONDS
 from game_server_launcher.gameconsolehandler import ConsolePeer, GameConsoles, parse, quote
 from game_server_launcher.gametables import Console
 from login_server.protocol import RegisterServer, UnregisterServer, UpdateServer
+from tests.game_server_launcher.consoles import PORT, connect, log_in, reconnect, says
 
-PORT = 7100
 MEANING: list[tuple[str, console.ConsoleMessage]] = [
     ("Enter password:", console.PasswordAsked()),
     ("Wrong password 1/3.", console.WrongPassword()),
@@ -31,8 +30,13 @@ MEANING: list[tuple[str, console.ConsoleMessage]] = [
     ("[21:11:28][Console]: Value: dm1", console.ValueShown("dm1")),
     (
         "[21:13:45][server]: id=0 addr=127.0.0.1:41617 client=705 name='it's 0' score=0 ",
-        console.PlayerListed(0, "it's 0"),
+        console.PlayerListed(0, "127.0.0.1:41617", "it's 0"),
     ),
+    (
+        "[21:13:45][server]: id=1 addr=[::1]:41617 client=705 name='x' score=5 y' score=0 ",
+        console.PlayerListed(1, "[::1]:41617", "x' score=5 y"),
+    ),
+    ("[21:13:45][server]: id=2 addr=127.0.0.1:41618 connecting", console.ClientListed(2, "127.0.0.1:41618")),
     (
         "[21:13:41][server]: player has entered the game. ClientID=0 addr=127.0.0.1:41617",
         console.PlayerEntered(0),
@@ -118,37 +122,6 @@ def test_a_password_is_not_shown() -> None:
 # --- a scripted conversation --------------------------------------------------------------------------
 
 
-def says(world: Any, fake: "FakeConnection[ConsolePeer]", *lines: str) -> None:
-    """The console says these lines."""
-    for line in lines:
-        message = parse(line)
-        if message is not None:
-            fake.receives(world.launcher, message)
-    world.settle()
-
-
-def connect(world: Any, console_port: int = PORT) -> "FakeConnection[ConsolePeer]":
-    """A process with a console has started, and we are connected to that, and not logged in."""
-    world.process_started(console_port=console_port)
-    run, port = world.consoles.opened["four"]
-    assert port == console_port
-    return reconnect(world, run)
-
-
-def reconnect(world: Any, run: int) -> "FakeConnection[ConsolePeer]":
-    fake = FakeConnection(ConsolePeer("four", run))
-    fake.connected(world.launcher)
-    return fake
-
-
-def log_in(world: Any, fake: "FakeConnection[ConsolePeer]") -> None:
-    password = world.runner.runs["four"].console_password
-    says(world, fake, "Enter password:")
-    assert fake.take() == [console.Password(password)]
-    says(world, fake, "Authentication successful. External console access granted.")
-    assert fake.take() == [console.ShowMap(), console.ShowStatus()]
-
-
 @pytest.fixture
 def world(make_world: Callable[..., Any], chess_with: Callable[..., Any]) -> Any:
     return make_world(chess_with(console=Console("econ"), map="dm1"))
@@ -175,35 +148,26 @@ def test_ready_when_the_console_lets_us_in_and_stopped_by_a_command(world: Any) 
     assert world.runner.take() == [("start", "four", 1)], "no signal"
 
 
-def test_players_and_map_are_told_to_the_login_server(world: Any) -> None:
+def test_the_map_is_told_to_the_login_server(world: Any) -> None:
     login = world.login_server()
     fake = connect(world)
     log_in(world, fake)
     login.take()
-    says(world, fake, *(line for line, _ in MEANING[3:7]), MEANING[10][0].replace("cid=0", "cid=5"))
-    says(world, fake, MEANING[7][0].replace("ClientID=0", "ClientID=1"), MEANING[12][0])
+    says(
+        world,
+        fake,
+        "[21:13:46][server]: maps/dm2.map sha256 is fd97",
+        "[21:11:29][server]: failed to load map. mapname='nosuch'",
+    )
     world.advance(0.2)
     (update,) = login.take()
     assert isinstance(update, UpdateServer)
-    assert (update.server.players, update.server.map) == (2, "dm2")
-    says(world, fake, *(line for line, _ in MEANING[7:12]), MEANING[13][0], MEANING[14][0])
-    assert (world.state()["players"], world.state()["map"]) == (0, "dm2")
-    world.advance(STATUS_SECONDS)
-    assert fake.take() == [console.ShowStatus()]
+    assert update.server.map == "dm2"
     says(world, fake, "[21:13:45][server]: cid=7 cmd='sv_map'", "[21:13:45][Console]: Value: ctf1")
     says(world, fake, "[21:13:45][server]: cid=7 cmd='sv_name'", "[21:13:45][Console]: Value: a name")
     assert world.state()["map"] == "ctf1"
     world.advance(2.0)
     assert world.saved()["map"] == "ctf1"
-
-
-def test_who_is_there_is_counted_anew_with_each_status(world: Any) -> None:
-    fake = connect(world)
-    log_in(world, fake)
-    says(world, fake, MEANING[7][0])
-    assert world.state()["players"] == 1
-    says(world, fake, "[21:13:45][server]: cid=0 cmd='status'")
-    assert world.state()["players"] == 0
 
 
 def test_a_console_that_is_lost_is_away_until_it_is_back(world: Any) -> None:
@@ -252,17 +216,9 @@ def test_a_wrong_password_is_one_line_for_the_operator(world: Any, caplog: pytes
 
 def test_what_is_reported_before_we_are_in_ends_the_connection(world: Any) -> None:
     fake = connect(world)
-    says(world, fake, MEANING[12][0])
+    says(world, fake, "[21:13:46][server]: maps/dm2.map sha256 is fd97")
     assert fake.failure is not None
     assert world.state()["map"] == "dm1"
-
-
-def test_a_console_shows_no_end_of_players(world: Any) -> None:
-    fake = connect(world)
-    log_in(world, fake)
-    for client_id in range(MAX_PLAYERS + 1):
-        fake.receives(world.launcher, console.PlayerEntered(client_id))
-    assert fake.failure is not None
 
 
 def test_the_next_launcher_finds_the_console_again(

@@ -6,6 +6,7 @@ import pytest
 
 from game_server_launcher.gamefile import GameFile, GameFileError, expand, load_game_file, load_games
 from game_server_launcher.gametables import (
+    Admission,
     Console,
     ReadyByController,
     ReadyByOutput,
@@ -76,6 +77,7 @@ def test_a_minimal_file_has_sensible_defaults(tmp_path: Path) -> None:
     assert game.ports == range(0)
     assert game.ready == ReadyByController(seconds=30)
     assert game.stop == StopByController(seconds=10, term_seconds=10)
+    assert game.admission.by == "open"
     assert game.restart.policy == "always"
     assert (game.restart.first_seconds, game.restart.max_seconds) == (1, 60)
     assert (game.restart.crashes, game.restart.within_seconds) == (5, 60)
@@ -109,8 +111,10 @@ def test_ways_to_stop(tmp_path: Path, stop: str, expected: object) -> None:
 
 def test_a_console_and_files(tmp_path: Path) -> None:
     text = '[files]\n"a.cfg" = "{console_port} {console_password}"\n[console]\nkind = "econ"\n'
+    text += '[admission]\nby = "address"\n'
     game = load(tmp_path, MINIMAL + text)
     assert game.console == Console("econ")
+    assert game.admission == Admission(by="address")
     assert game.files == {"a.cfg": "{console_port} {console_password}"}
 
 
@@ -134,7 +138,7 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         ('game = 3\ncapacity = 1\ncommand = ["x"]', "Expected `str`, got `int` - at `game`"),
         (
             MINIMAL + "capacty = 3",
-            "unknown key 'capacty'; did you mean 'capacity'? Expected one of: address, capacity,",
+            "unknown key 'capacty'; did you mean 'capacity'? Expected one of: address, admission, capacity,",
         ),
         ('game = "x"\ncommand = ["x"]\ncapacity = "3"', "Expected `int`, got `str` - at `capacity`"),
         ('game = "x"\ncommand = ["x"]\ncapacity = 0', "Expected `int` >= 1 - at `capacity`"),
@@ -151,6 +155,8 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         (MINIMAL + '[console]\nkind = "telnet"', "console.kind is 'telnet'; Expected one of: econ"),
         (MINIMAL + "[console]", "Object missing required field `kind` - at `console`"),
         (MINIMAL + '[console]\nkind = "econ"\nport = 1', "unknown key 'console.port'; Expected one of: kind"),
+        (MINIMAL + '[admission]\nby = "ticket"', "admission.by is 'ticket'; Expected one of: open, name, address"),
+        (MINIMAL + '[admission]\nby = "name"', "'name' needs a [console], to kick others - at `admission.by`"),
         (MINIMAL + '[files]\nx = "{console_port}"', "unknown placeholder {console_port}; Expected one of:"),
         (MINIMAL + '[files]\nx = "{console_password}"', "unknown placeholder {console_password}; Expected one of:"),
         (MINIMAL + '[files]\n"../x" = ""', "Expected `str` matching regex"),
