@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # It is on the same machine, and alone: there is no crowd to keep from coming back at once.
         limits = Limits(retry_seconds=0.2, max_retry_seconds=2)
         handlers.append(LauncherHandler("launcher", *launcher, listener.queue, limits=limits))
-    service = Service(listener, handlers)
+    service = Service(listener, handlers, pools=[listener.pool])
     listener.end = service.end
     status = service.run()
     return 1 if listener.launcher.refused else status

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from connhandler import tasks
 from connhandler.conversation import Conversation, ConversationEnded
-from connhandler.websocketmessage import WebSocketPeer
 from game_server import protocol
 from game_server.model import IllegalMove
-from game_server.playerhandler import Misunderstood
+from game_server.playerhandler import Misunderstood, PlayerPeer
 
 if TYPE_CHECKING:
     from game_server.server import GameServer
@@ -41,14 +40,16 @@ class GameController:
 
     Attributes:
         conversation: where the central task puts the player's commands.
+        resume_key: of the seat; empty for who only watches.
     """
 
-    def __init__(self, peer: WebSocketPeer, game: "GameServer", player: str, seat: int | None) -> None:
+    def __init__(self, peer: PlayerPeer, game: "GameServer", player: str, seat: int | None) -> None:
         self.peer = peer
         self.game = game
         self.player = player
         self.seat = seat
         self.conversation = Conversation(peer)
+        self.resume_key = "" if seat is None else game.seats[seat].resume_key
         self._commands: dict[type, Callable[[Any], protocol.GameState | None]] = {
             protocol.Drop: self._drop,
             protocol.Resign: self._resign,
@@ -71,6 +72,8 @@ class GameController:
                 command = self.conversation.receive()
             except ConversationEnded:
                 return
+            if not self.game.halt.pass_through():
+                return
             self.execute(command)
 
     def execute(self, command: protocol.Command | Misunderstood) -> None:
@@ -89,10 +92,10 @@ class GameController:
 
     # --- called by the game, with its lock held -----------------------------------------------------
 
-    def joined(self, state: protocol.GameState, resume_key: str) -> None:
+    def joined(self, state: protocol.GameState) -> None:
         """The connection belongs to the game now; events after this state follow."""
         message = protocol.Joined(
-            game_id=self.game.game_id, player=self.player, seat=self.seat, state=state, resume_key=resume_key
+            game_id=self.game.game_id, player=self.player, seat=self.seat, state=state, resume_key=self.resume_key
         )
         self.peer.send(message)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from game_server.admission import Admission, Denial
+from game_server.handover import Context, ContextError, Pass
 from game_server.protocol import ANY_GAME
 from game_server.server import GameServer
 
@@ -27,6 +28,7 @@ class GameCollection:
         self._random = random
         self._by_id: dict[str, GameServer] = {}
         self._by_key: dict[str, tuple[GameServer, str]] = {}
+        self._passes: dict[str, Pass] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -43,11 +45,15 @@ class GameCollection:
         return sum(game.begun and not game.over for game in self._by_id.values())
 
     def by_key(self, game_id: str, resume_key: str) -> Admission:
-        """Who comes with a resume key.
+        """Who comes with a resume key, or with a pass from the predecessor, which is good once.
 
         Raises:
             Denial: it is none to this game.
         """
+        way_in = self._passes.get(resume_key)
+        if way_in is not None and way_in.game_id == game_id:
+            del self._passes[resume_key]
+            return Admission(way_in.player, game_id, way_in.players)
         game, player = self._by_key.get(resume_key, (None, ""))
         if game is None or game.game_id != game_id:
             raise Denial("resume_key_unknown", "there is no seat for this resume key any more", 401)
@@ -119,6 +125,31 @@ class GameCollection:
         del self._by_id[game.game_id]
         for seat in game.seats:
             del self._by_key[seat.resume_key]
+
+    def restore(self, context: Context) -> list[GameServer]:
+        """Have the games of a predecessor, and let those come who have a pass.
+
+        Raises:
+            ContextError: there are games here already, or there is no room for so many; nothing has changed.
+        """
+        if self._by_id:
+            raise ContextError(f"this server has {len(self._by_id)} games of its own")
+        if len(context.games) > self._max_games:
+            raise ContextError(f"{len(context.games)} games are too many: this server takes {self._max_games}")
+        for one in context.games:
+            game = self._create(one.game_id, one.is_match)
+            game.restore(one)
+            self._by_key |= {seat.resume_key: (game, seat.player) for seat in game.seats}
+        self._passes = {one.key: one for one in context.passes}
+        return list(self)
+
+    def forget_passes(self) -> None:
+        self._passes.clear()
+
+    def clear(self) -> None:
+        """The games go on elsewhere."""
+        self._by_id.clear()
+        self._by_key.clear()
 
     def _own(self, player: str) -> GameServer | None:
         own = (game for game in self if not game.is_match and not game.over and player in game.players)

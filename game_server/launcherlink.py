@@ -109,6 +109,22 @@ class LauncherLink:
     def ticket_used(self, ticket: Ticket) -> None:
         self.reporter.send(TicketUsed(ticket_id=ticket.ticket_id, expires_at=ticket.expires_at))
 
+    # --- what goes from one process to the next -----------------------------------------------------
+
+    @property
+    def used_tickets(self) -> dict[str, float]:
+        """When each ticket that was taken expires, by its id."""
+        with self._lock:
+            return self._used | ({} if self.checker is None else self.checker.used)
+
+    def use_tickets(self, tickets: dict[str, float]) -> None:
+        """These were taken by the predecessor."""
+        with self._lock:
+            if self.checker is None:
+                self._used |= tickets
+            else:
+                self.checker.used |= tickets
+
     # --- what the launcher says ---------------------------------------------------------------------
 
     def connected(self, peer: LauncherPeer, message: PeerConnected) -> None:
@@ -142,11 +158,13 @@ class LauncherLink:
         known = {ticket.ticket_id: ticket.expires_at for ticket in message.used_tickets}
         own = {} if self.checker is None else self.checker.used
         self._trust(message.issuer, message.public_key, known)
-        peer.send(ServerReady(port=self._central.players.port, version=protocol.VERSION, map=GAME_MAP))
-        peer.send(PlayerCountChanged(players=self._players))
+        if not self._central.departure.departed:
+            peer.send(ServerReady(port=self._central.players.port, version=protocol.VERSION, map=GAME_MAP))
+            peer.send(PlayerCountChanged(players=self._players))
         for ticket_id in own.keys() - known.keys():
             peer.send(TicketUsed(ticket_id=ticket_id, expires_at=own[ticket_id]))
         self.reporter.launcher_accepted(peer, self._central.now)
+        self._central.departure.tell_again()
         logger.info("%s: this server is %s", peer.name, message.server_id)
 
     def issuer_changed(self, peer: LauncherPeer, message: IssuerChanged) -> None:
@@ -159,6 +177,7 @@ class LauncherLink:
     def disconnected(self, peer: LauncherPeer, message: PeerDisconnected) -> None:
         if peer.logged_in:
             self.reporter.launcher_lost()
+            self._central.departure.go_on("the launcher is lost")
             self._miss()
             self._changed()
 

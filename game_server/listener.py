@@ -9,14 +9,18 @@ from typing import Any
 from gevent.event import Event
 from gevent.lock import RLock
 
-from connhandler import CentralTask, Limits, Peer, PeerConnected, PeerDisconnected, Timer
+from connhandler import CentralTask, Limits, PeerConnected, PeerDisconnected, Timer
 from connhandler.framing.httprequest import HttpError, HttpRequest
 from connhandler.jsonmessage import Ping, Refused, ShuttingDown, Welcome
+from connhandler.workers import Pool, WorkerPool
 from game_server import protocol
 from game_server.admission import Admission, Denial, admit_by_name, admit_with_ticket, read_request
+from game_server.arrival import Arrival
 from game_server.config import Configuration
 from game_server.controller import GameController
+from game_server.departure import Departure
 from game_server.games import GameCollection
+from game_server.handover import Context, ContextError
 from game_server.launcherhandler import LauncherPeer
 from game_server.launcherlink import Checker, LauncherLink
 from game_server.playerhandler import Misunderstood, PlayerHandler, PlayerPeer
@@ -24,11 +28,15 @@ from game_server.protocol import CloseCode
 from game_server.reporter import GameReport
 from game_server.server import GameServer
 from game_server_launcher.protocol import (
+    CancelHandOver,
     ControllerAccepted,
+    HandOver,
     IssuerChanged,
     MatchRecorded,
+    MovePlayers,
     PlayersExpected,
     StopServer,
+    TakeOver,
 )
 from login_server.tickets import TicketError
 
@@ -64,6 +72,8 @@ class GameListener(CentralTask):
     Attributes:
         players: listens for players.
         games: all of them.
+        controllers: one for each player who is at a game.
+        pool: packs the games for a successor, and unpacks those of a predecessor.
         launcher: the link to the launcher.
         end: called with a reason when nobody needs this server any more; the program sets it.
     """
@@ -96,8 +106,11 @@ class GameListener(CentralTask):
         self.launcher = LauncherLink(self, configuration, checker, self._lock, self._end_if_done)
         self.games = GameCollection(configuration.max_games, self._make_game, self.new_id, self.random)
         self.end: Callable[[str], None] = lambda why: self.stop()
+        self.pool: Pool = WorkerPool("contexts", threads=1, max_queued=1)
+        self.departure = Departure(self)
+        self.arrival = Arrival(self)
+        self.controllers: dict[PlayerPeer, GameController] = {}
         self._guests = 0
-        self._controllers: dict[Peer, GameController] = {}
         self._waits: dict[str, tuple[float, Timer]] = {}
         self._time_report: Timer | None = None
         self._stopping = False
@@ -117,6 +130,10 @@ class GameListener(CentralTask):
             (LauncherPeer, MatchRecorded): self.launcher.match_recorded,
             (LauncherPeer, PlayersExpected): self.players_expected,
             (LauncherPeer, StopServer): self.stop_server,
+            (LauncherPeer, HandOver): self.departure.hand_over,
+            (LauncherPeer, CancelHandOver): self.departure.cancel,
+            (LauncherPeer, MovePlayers): self.departure.move_players,
+            (LauncherPeer, TakeOver): self.arrival.take_over,
             (LauncherPeer, PeerDisconnected): self.launcher.disconnected,
         }
 
@@ -125,6 +142,7 @@ class GameListener(CentralTask):
         self.launcher.start()
 
     def on_shutdown(self) -> Event:
+        self.departure.go_on("the server stops")
         self._stopping = True
         for game in self.games:
             game.break_off("server_stopped")
@@ -149,12 +167,14 @@ class GameListener(CentralTask):
                 peer.admission = self._admission(request)
                 if not peer.admission.resume_key:
                     self.games.find(peer.admission, open_for_new=not self._closing)
+                self.departure.let_in(peer)
         except Denial as denial:
             headers = {"WWW-Authenticate": "Bearer"} if denial.status == 401 else {}
             raise HttpError(denial.status, str(denial), headers) from denial
 
     def _admission(self, request: HttpRequest) -> Admission:
         presented = read_request(request)
+        self.departure.check_door(presented)
         if presented.resume_key:
             return Admission("", presented.game_id, resume_key=presented.resume_key)
         if not self._enable_auth:
@@ -174,6 +194,8 @@ class GameListener(CentralTask):
     # --- players ------------------------------------------------------------------------------------
 
     def player_connected(self, peer: PlayerPeer, message: PeerConnected) -> None:
+        if self.departure.keeps(self.player_connected, peer, message) or self.departure.sends_on(peer):
+            return
         try:
             with self._lock:
                 if peer.admission.resume_key:
@@ -186,35 +208,47 @@ class GameListener(CentralTask):
         logger.info("%s: %s comes to %s", peer.name, peer.admission.player, game.game_id)
         peer.logged_in = True
         controller, replaced = game.connect(peer, peer.admission.player)
-        self._controllers[peer] = controller
+        self.controllers[peer] = controller
         if replaced is not None:
             self._dismiss(replaced, CloseCode.REPLACED, "you came back with another connection")
         self.post(self._settle, game)
 
     def hand_over(self, peer: PlayerPeer, message: protocol.Command | Misunderstood) -> None:
         """The connection's controller sees to it, in its own task."""
-        self._controllers[peer].conversation.hand_over(message)
+        if peer in self.controllers:
+            self.controllers[peer].conversation.hand_over(message)
+        elif self.departure.keeps(self.heard_late, peer, message):
+            peer.hold()
+
+    def heard_late(self, peer: PlayerPeer, message: protocol.Command | Misunderstood) -> None:
+        """What was kept while the games stood still."""
+        peer.release()
+        self.hand_over(peer, message)
 
     def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
         """The controller leaves the game when it has carried out what came before."""
-        if peer in self._controllers:
-            self._controllers[peer].conversation.end()
+        if peer in self.controllers:
+            self.controllers[peer].conversation.end()
+        elif not self.departure.keeps(self.player_disconnected, peer, message):
+            self.departure.gone(peer)
 
     def _left(self, controller: GameController) -> None:
         """A controller's task is over. Of one that was dismissed, the game knows already."""
-        if self._controllers.pop(controller.peer, None) is not None:
+        if self.departure.keeps(self._left, controller):
+            return
+        if self.controllers.pop(controller.peer, None) is not None:
             logger.info("%s: %s left %s", controller.peer.name, controller.player, controller.game.game_id)
             controller.game.leave(controller)
             self.post(self._settle, controller.game)
 
     def _dismiss(self, controller: GameController, code: CloseCode, text: str) -> None:
         """This connection is none of a game any more: what came from it and was not carried out yet is forgotten."""
-        self._controllers.pop(controller.peer, None)
+        self.controllers.pop(controller.peer, None)
         controller.conversation.abandon()
         controller.peer.disconnect(text, code)
 
     def _tell_players(self, text: str) -> None:
-        for peer in self._controllers:
+        for peer in self.controllers:
             peer.send(ShuttingDown(message=text))
 
     # --- games --------------------------------------------------------------------------------------
@@ -226,6 +260,7 @@ class GameListener(CentralTask):
             patience=self._patience,
             clock=self._clock,
             left=lambda controller: self.post(self._left, controller),
+            halt=self.departure.halt,
         )
         game.publisher.subscribe(CentralSubscriber(self, game, self.launcher.reporter.report_of(game)))
         return game
@@ -240,6 +275,8 @@ class GameListener(CentralTask):
 
         Comes as a message, after the events that are the reason for it.
         """
+        if self.departure.under_way:
+            return
         due_at = game.due_at() if self.games.get(game.game_id) is game else None
         wait = self._waits.get(game.game_id)
         if wait is None or wait[0] != due_at:
@@ -251,7 +288,7 @@ class GameListener(CentralTask):
                 self._waits[game.game_id] = (due_at, timer)
         if self.launcher.reporter.reporting and self._time_report is None:
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
-        self.launcher.players_counted(len(self._controllers))
+        self.launcher.players_counted(len(self.controllers))
         self.post(self._end_if_done)  # after what the game has told on the way
 
     def _time_passed(self, game: GameServer) -> None:
@@ -269,10 +306,56 @@ class GameListener(CentralTask):
             self.launcher.reporter.report_times(self.now)
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
 
+    # --- from one process to the next ---------------------------------------------------------------
+
+    def stop_waits(self) -> None:
+        """No time passes for the games from now on."""
+        for _, timer in self._waits.values():
+            timer.cancel()
+        self._waits.clear()
+
+    def resume_waits(self, seconds: float) -> None:
+        """Time passes again, after so many seconds that do not count."""
+        for game in self.games:
+            game.stand_still(seconds)
+            self._settle(game)
+
+    def give_games_up(self) -> dict[PlayerPeer, GameController]:
+        """The games go on elsewhere, and the controllers' tasks end.
+
+        Returns:
+            The controllers that there were.
+        """
+        controllers, self.controllers = self.controllers, {}
+        with self._lock:
+            self.games.clear()
+        self.launcher.reporter.games_left()
+        for controller in controllers.values():
+            controller.conversation.abandon()
+        return controllers
+
+    def have_games(self, context: Context) -> list[GameServer]:
+        """The games of a predecessor go on here.
+
+        Raises:
+            ContextError: they cannot; nothing has changed.
+        """
+        if self._closing:
+            raise ContextError("this server is about to stop")
+        with self._lock:
+            return self.games.restore(context)
+
+    def came(self, game: GameServer) -> None:
+        """A game is here that the launcher has to hear of, and whose time is to pass."""
+        self.launcher.reporter.game_came(game)
+        self._settle(game)
+
     # --- the launcher's wishes, and the end ---------------------------------------------------------
 
     def players_expected(self, peer: LauncherPeer, message: PlayersExpected) -> None:
         """A match was made for this server: its game waits from now on, and ends if nobody comes."""
+        if self.departure.keeps(self.players_expected, peer, message):
+            return
         if message.match_id in ("", protocol.ANY_GAME) or message.expires_at <= self.now or self._closing:
             return
         try:
@@ -286,6 +369,7 @@ class GameListener(CentralTask):
     def stop_server(self, peer: LauncherPeer, message: StopServer) -> None:
         if self._stopping:
             return
+        self.departure.go_on("the launcher stops this server")
         self._stopping = True
         seconds = message.grace_seconds * BREAK_OFF_PART
         logger.info("the launcher stops this server: %d games may go on for %g s", self.games.going_on, seconds)
@@ -296,7 +380,7 @@ class GameListener(CentralTask):
     @property
     def _closing(self) -> bool:
         """Whether this server begins no new games."""
-        return self._stopping or self.launcher.refused
+        return self._stopping or self.launcher.refused or self.departure.departed
 
     @property
     def _awaits_record(self) -> bool:
@@ -305,6 +389,8 @@ class GameListener(CentralTask):
 
     def _end_if_done(self) -> None:
         """End once nobody needs this server any more."""
+        if self.departure.under_way:
+            return
         if self._finished is not None and not self._awaits_record:
             self._finished.set()
         if (self._closing or self.launcher.forlorn) and not self.games.going_on and not self._awaits_record:

@@ -64,6 +64,8 @@ class CloseCode(IntEnum):
     NOT_LET_IN = 4003
     """There is no seat for the resume key any more; or what was true before the upgrade is so no more: the server is
     full or stops."""
+    MOVED = 4004
+    """The game goes on elsewhere: `Moved` came before, and the connection was not closed by the player."""
 
 
 # --- events that are not the model's: who is there --------------------------------------------------
@@ -177,5 +179,19 @@ class Response(Message, kw_only=True, omit_defaults=True):
     state: GameState | None = None
 
 
+class Moved(Message):
+    """The game goes on in another process: connect to `address` and `port` with `game_id` and `resume_key`, as after a
+    lost connection, and close this one. The key of who has no seat is good once.
+
+    Nothing comes after it. Commands that have no `Response` yet were not carried out and never will be: send them
+    again there, after `Joined`.
+    """
+
+    address: Name
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    game_id: Id
+    resume_key: Key
+
+
 FromPlayer = Drop | Resign | Events | State
-ToPlayer = Joined | GameEvent | Response | ShuttingDown
+ToPlayer = Joined | GameEvent | Response | Moved | ShuttingDown

@@ -1,6 +1,7 @@
 """What lets many look at one game: its subscribers, and its numbered events."""
 
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -41,6 +42,12 @@ class GamePublisher:
     def sequence(self) -> int:
         """The number of the last event."""
         return self._sequence
+
+    def restore(self, sequence: int, events: Sequence[protocol.GameEvent]) -> None:
+        """Go on where another publisher has ended: after event number `sequence`, with the last of its events."""
+        with self._lock:
+            self._sequence = sequence
+            self._events.extend(events)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """From the next event on."""

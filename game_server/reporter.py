@@ -82,6 +82,16 @@ class MatchReporter:
         for game in self._games.values():
             self._report_time(game, now)
 
+    def games_left(self) -> None:
+        """The games go on elsewhere, and are reported from there; results that were not recorded yet stay here."""
+        self._games.clear()
+
+    def game_came(self, game: GameServer) -> None:
+        """The game was another process's until now: tell how it stands, if it is to be reported."""
+        if not game.over and (game.begun or (game.is_match and any(seat.has_come for seat in game.seats))):
+            self._games[game.game_id] = game
+            self.tell_state(game)
+
     # --- what the games' reports call ---------------------------------------------------------------
 
     def keep(self, game: GameServer) -> None:

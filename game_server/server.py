@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 from gevent.lock import RLock
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from connhandler.websocketmessage import WebSocketPeer
 from game_server import protocol
 from game_server.controller import GameController
+from game_server.halt import Halt
+from game_server.handover import GameContext, Seat
 from game_server.model import FourInARow, GameBegan, GameEnded, IllegalMove
 from game_server.model.lockedgame import LockedGame
+from game_server.playerhandler import PlayerPeer
 from game_server.publisher import GamePublisher
 
 
@@ -23,14 +25,8 @@ class Patience(Struct, frozen=True):
     keep_seconds: float = 120
     """The game is over: so long it can still be looked at. Longer than a ticket lives, so that a player who comes
     late finds the game that is over and does not begin it anew."""
-
-
-class Seat(Struct):
-    """A player's place in a game, and the secret that gives it back after a lost connection."""
-
-    player: str
-    resume_key: str
-    has_come: bool = False
+    travel_seconds: float = 10
+    """The game comes from a predecessor: after this a player who was there and has not come counts as gone."""
 
 
 class GameServer:
@@ -51,6 +47,7 @@ class GameServer:
         patience: how long it waits for whom.
         clock: Unix time.
         left: called with each controller whose `run` has come to its end, by that one's own task.
+        halt: what every command has to pass through.
 
     Attributes:
         seats: in the order of the model's players.
@@ -67,6 +64,7 @@ class GameServer:
         patience: Patience,
         clock: Callable[[], float],
         left: Callable[[GameController], None],
+        halt: Halt | None = None,
     ) -> None:
         self.game_id = game_id
         self.is_match = is_match
@@ -76,10 +74,13 @@ class GameServer:
         self.model: LockedGame | None = None
         self.begun = False
         self.begun_at = 0.0
+        self.halt = halt or Halt()
         self._patience = patience
         self._clock = clock
         self._left = left
         self._controllers: list[GameController] = []
+        self._travellers: set[str] = set()
+        """Players who were at the predecessor of this process and are on their way."""
         self._changed_at = clock()
         """When somebody last came or left, or the game ended: what every wait is counted from."""
 
@@ -94,9 +95,13 @@ class GameServer:
 
     @property
     def present(self) -> list[str]:
-        """The players who are connected, in the order of their seats."""
+        """The players who are connected, or on their way from the predecessor, in the order of their seats."""
         with self._lock:
-            return [seat.player for seat in self.seats if self._controller_of(seat) is not None]
+            return [
+                seat.player
+                for seat in self.seats
+                if seat.player in self._travellers or self._controller_of(seat) is not None
+            ]
 
     @property
     def lacks_player(self) -> bool:
@@ -131,6 +136,42 @@ class GameServer:
         with self._lock:
             return max(0.0, now - self.begun_at) if self.begun else 0.0
 
+    # --- from one process to the next ---------------------------------------------------------------
+
+    def context(self) -> GameContext:
+        """All that a successor needs in order to go on."""
+        with self._lock:
+            return GameContext(
+                game_id=self.game_id,
+                is_match=self.is_match,
+                seats=[structs.replace(seat) for seat in self.seats],
+                model=None if self.model is None else self.model.copy(),
+                begun=self.begun,
+                begun_at=self.begun_at,
+                changed_at=self._changed_at,
+                present=self.present,
+                sequence=self.publisher.sequence,
+                events=self.publisher.events_from(self.publisher.oldest),
+            )
+
+    def restore(self, context: GameContext) -> None:
+        """Go on where a predecessor has ended: its players are on their way, and what the game waits for, it waits for
+        from now on. For a game that is new."""
+        with self._lock:
+            self.seats = context.seats
+            if context.model is not None:
+                self.model = LockedGame(context.model, self._lock, self._publish)
+            self.begun = context.begun
+            self.begun_at = context.begun_at
+            self._travellers = set(context.present)
+            self._changed_at = context.changed_at if self.over else self._clock()
+            self.publisher.restore(context.sequence, context.events)
+
+    def stand_still(self, seconds: float) -> None:
+        """The game has stood still for so long: nobody has lost time by that."""
+        with self._lock:
+            self._changed_at += seconds
+
     # --- who is there -------------------------------------------------------------------------------
 
     def add_seat(self, player: str, resume_key: str) -> None:
@@ -150,7 +191,7 @@ class GameServer:
             game, _ = FourInARow.begin(self.players, beginner)
             self.model = LockedGame(game, self._lock, self._publish)
 
-    def connect(self, peer: WebSocketPeer, player: str) -> tuple[GameController, GameController | None]:
+    def connect(self, peer: PlayerPeer, player: str) -> tuple[GameController, GameController | None]:
         """A connection was let in: tell everybody if its player has come, and it how the game stands; then let its
         controller run.
 
@@ -170,9 +211,10 @@ class GameServer:
                 replaced = self._controller_of(seat)
                 if replaced is not None:
                     self._remove(replaced)
-                self._take_seat(seat, was_away=replaced is None)
+                self._take_seat(seat, was_away=replaced is None and player not in self._travellers)
+                self._travellers.discard(player)
             self._controllers.append(controller)
-            controller.joined(self.state(), "" if seat is None else seat.resume_key)
+            controller.joined(self.state())
             self.publisher.subscribe(controller)
             if self.model is not None and not self.begun and not self.over and len(self.present) == 2:
                 self.begun = True
@@ -193,7 +235,7 @@ class GameServer:
             now = self._clock()
             if not self.over:
                 self._changed_at = now
-            until = self.due_at() or now
+            until = self._ends_at() or now
             self._publish(protocol.PlayerGone(player=controller.player, until=until))
 
     def dismiss(self) -> list[GameController]:
@@ -207,13 +249,9 @@ class GameServer:
     def due_at(self) -> float | None:
         """When `pass_time` is to be called, in Unix time; None while the game waits for nobody."""
         with self._lock:
-            if self.over:
-                return self._changed_at + self._patience.keep_seconds
-            if not self.present:
-                return self._changed_at + self._patience.abandon_seconds
-            if self.model is not None and len(self.present) == 1:
-                return self._changed_at + self._patience.forfeit_seconds
-            return None
+            if self._travellers and not self.over:
+                return self._changed_at + self._travel_seconds
+            return self._ends_at()
 
     def pass_time(self) -> bool:
         """End the game if it has waited long enough.
@@ -224,6 +262,9 @@ class GameServer:
         with self._lock:
             due_at = self.due_at()
             if due_at is None or self._clock() < due_at:
+                return False
+            if self._travellers and not self.over:
+                self._give_travellers_up()
                 return False
             if self.model is None or self.over:
                 return True
@@ -255,6 +296,30 @@ class GameServer:
             self._publish(protocol.PlayerSeated(player=seat.player, seat=self.seats.index(seat)))
         elif was_away:
             self._publish(protocol.PlayerReturned(player=seat.player))
+
+    def _ends_at(self) -> float | None:
+        """When a wait is over, if nobody comes or leaves before."""
+        if self.over:
+            return self._changed_at + self._patience.keep_seconds
+        if not self.present:
+            return self._changed_at + self._patience.abandon_seconds
+        if self.model is not None and len(self.present) == 1:
+            return self._changed_at + self._patience.forfeit_seconds
+        return None
+
+    @property
+    def _travel_seconds(self) -> float:
+        """No player gets more time than one who has lost the connection."""
+        patience = self._patience
+        return min(patience.travel_seconds, patience.forfeit_seconds, patience.abandon_seconds)
+
+    def _give_travellers_up(self) -> None:
+        """Who has not come in time is gone since the game came here."""
+        travellers, self._travellers = self._travellers, set()
+        until = self._ends_at() or self._clock()
+        for seat in self.seats:
+            if seat.player in travellers:
+                self._publish(protocol.PlayerGone(player=seat.player, until=until))
 
     def _remove(self, controller: GameController) -> None:
         self._controllers.remove(controller)

@@ -5,6 +5,10 @@ Every message is a JSON object with a `"type"`, in 16-bit chunks. A connection b
 `login_server.protocol`, with `server_id` left empty: the launcher fills it in.
 """
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from connhandler.messages import Message
 from login_server.protocol import (
@@ -23,22 +27,42 @@ from login_server.protocol import (
 VERSIONS = (1,)
 CONTROLLER_PORT = 9002
 
+MAX_PART_LENGTH = 256 * 1024
+"""Of a part of a context, in characters."""
+
+MAX_CONTEXT_LENGTH = 64 * 1024 * 1024
+"""Of all parts of a context together, in characters."""
+
+Part = Annotated[int, Meta(ge=1, le=100_000)]
+PartText = Annotated[str, Meta(max_length=MAX_PART_LENGTH)]
+
 __all__ = [
     "CONTROLLER_PORT",
+    "MAX_CONTEXT_LENGTH",
+    "MAX_PART_LENGTH",
     "VERSIONS",
+    "CancelHandOver",
     "ControllerAccepted",
     "ControllerLogIn",
     "FromController",
+    "HandOver",
+    "HandOverContext",
+    "HandOverFailed",
     "IssuerChanged",
     "MatchEnded",
     "MatchFact",
     "MatchRecorded",
+    "MovePlayers",
     "PlayerCountChanged",
     "PlayersExpected",
+    "PlayersMoved",
     "ServerReady",
     "StopServer",
+    "TakeOver",
+    "TakeOverFailed",
     "TicketUsed",
     "ToController",
+    "TookOver",
 ]
 
 
@@ -73,6 +97,35 @@ class TicketUsed(Message):
     expires_at: Seconds
 
 
+class HandOverContext(Message):
+    """A part of what a successor needs in order to go on with this server's games; `data` is the game's own affair."""
+
+    part: Part
+    last: bool
+    data: PartText
+
+
+class HandOverFailed(Message):
+    """Nothing is handed over, and this server goes on as before: the answer to `HandOver` or `MovePlayers`, or word
+    that it has waited for too long for what comes after `HandOver`."""
+
+    reason: LongText
+
+
+class PlayersMoved(Message):
+    """All players have gone to the successor, or were given up: this server can be stopped."""
+
+
+class TookOver(Message):
+    """The context is whole, and the games go on here as soon as their players come."""
+
+
+class TakeOverFailed(Message):
+    """The context cannot be taken: nothing of it is here."""
+
+    reason: LongText
+
+
 # --- launcher to controllers ------------------------------------------------------------------------
 
 
@@ -96,7 +149,43 @@ class StopServer(Message):
     grace_seconds: Seconds
 
 
-FromController = Hello | Pong | ControllerLogIn | ServerReady | PlayerCountChanged | TicketUsed | MatchFact
+class HandOver(Message):
+    """Stand still, and tell with `HandOverContext` what a successor needs."""
+
+
+class CancelHandOver(Message):
+    """Go on: there is no successor."""
+
+
+class MovePlayers(Message):
+    """The successor has taken over: send all players to it."""
+
+    address: Text
+    port: Annotated[int, Meta(ge=1, le=65535)]
+
+
+class TakeOver(Message):
+    """A part of the predecessor's context, as it came."""
+
+    part: Part
+    last: bool
+    data: PartText
+
+
+FromController = (
+    Hello
+    | Pong
+    | ControllerLogIn
+    | ServerReady
+    | PlayerCountChanged
+    | TicketUsed
+    | MatchFact
+    | HandOverContext
+    | HandOverFailed
+    | PlayersMoved
+    | TookOver
+    | TakeOverFailed
+)
 ToController = (
     Welcome
     | Ping
@@ -107,4 +196,8 @@ ToController = (
     | PlayersExpected
     | MatchRecorded
     | StopServer
+    | HandOver
+    | CancelHandOver
+    | MovePlayers
+    | TakeOver
 )

@@ -28,12 +28,17 @@ Launcher = testing.FakeConnection[LauncherPeer]
 class Hall:
     """The game server under test, and what comes to it.
 
+    Args:
+        clock: by default one of its own.
+        seed: of ids and lots.
+        **settings: of the program.
+
     Attributes:
         ends: why the game server wanted to end, each time.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        self.clock = testing.ManualClock()
+    def __init__(self, clock: testing.ManualClock | None = None, seed: int = 7, **settings: Any) -> None:
+        self.clock = clock or testing.ManualClock()
         self.private_key, self.public_key = generate_key_pair()
         self.issuer = TicketIssuer(self.private_key, ISSUER)
         configuration = Configuration(**{"server_id": SERVER_ID, **settings})
@@ -42,7 +47,7 @@ class Hall:
             checker = TicketChecker(self.public_key, ISSUER, configuration.server_id)
         elif not configuration.launcher_port:
             checker = GameTokenChecker(self.public_key, ISSUER)
-        self.listener = GameListener(configuration, checker, clock=self.clock, random=random.Random(7))
+        self.listener = GameListener(configuration, checker, clock=self.clock, random=random.Random(seed))
         self.ends: list[str] = []
         self.listener.end = self.ends.append
         self.listener.on_start()
@@ -72,6 +77,14 @@ class Hall:
         connection.connected(self.listener)
         self.settle()
         return connection
+
+    def arrive(self, player: str, game_id: str = "m1") -> tuple[Connection, str]:
+        """A player who is let in with a ticket, and whose connection the central task has not heard of yet."""
+        connection = testing.FakeConnection(PlayerPeer())
+        ticket = self.ticket(player, game_id)
+        request = HttpRequest(method="GET", path=f"/{game_id}", query={"token": ticket}, headers={})
+        self.listener.authenticate(connection.peer, request)
+        return connection, ticket
 
     def refusal(self, game_id: str, **query: Any) -> tuple[int, str]:
         """The status and the code with which a connection is refused before the upgrade."""
@@ -118,7 +131,7 @@ class Hall:
     def settle(self) -> None:
         """Let the controllers carry out what they were handed, and the central task what comes of it."""
         gevent.idle()
-        while not self.listener.queue.empty():
+        while not self.listener.queue.empty() or self.listener.work_outstanding:
             testing.run_queue(self.listener)
             gevent.idle()
 
@@ -138,11 +151,12 @@ class Hall:
         return launcher
 
     def close(self) -> None:
-        for peer in list(self.listener._controllers):
+        for peer in list(self.listener.controllers):
             assert peer._connection is not None
             self.lose(peer._connection)  # type: ignore[arg-type]
         self.listener.stop()
         testing.run_queue(self.listener)
+        self.listener.pool.close()
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_a_game_that_is_over_can_be_looked_at_for_a_while_and_is_then_forgotten(
         assert state_of(connection) == (CloseCode.GAME_CLOSED, True)
         hall.lose(connection)
     assert hall.closed_at_once("m1", resume=key) == (CloseCode.NOT_LET_IN, "resume_key_unknown")
-    assert hall.listener._controllers == {}
+    assert hall.listener.controllers == {}
     assert hall.listener._waits == {}
 
 
@@ -306,7 +306,7 @@ def test_a_mistake_in_a_controller_costs_its_connection_alone(
     def fail(command: Any) -> None:
         raise crash
 
-    monkeypatch.setattr(hall.listener._controllers[first.peer], "execute", fail)
+    monkeypatch.setattr(hall.listener.controllers[first.peer], "execute", fail)
     hall.say(first, Drop(column=0), Drop(column=0))
     assert first.failure is crash
     assert first.peer._in_flight == 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def game_of(hall: "Hall", connection: "Connection") -> GameServer:
-    return hall.listener._controllers[connection.peer].game
+    return hall.listener.controllers[connection.peer].game
 
 
 def test_connections_to_one_game_id_share_a_game_and_others_do_not(open_house: "Hall") -> None:
@@ -45,7 +45,7 @@ def test_each_connection_is_made_a_controller_subscribed_and_then_run_in_a_task_
     monkeypatch.setattr(GamePublisher, "subscribe", noted_subscribe)
     monkeypatch.setattr(GameController, "run", noted_run)
     connections = [open_house.open("den") for _ in range(3)]
-    controllers = [open_house.listener._controllers[connection.peer] for connection in connections]
+    controllers = [open_house.listener.controllers[connection.peer] for connection in connections]
     assert len(set(controllers)) == 3
     assert [(step, controller) for step, controller, _ in steps] == [
         (step, controller) for controller in controllers for step in ("subscribed", "runs")
@@ -60,11 +60,11 @@ def test_each_connection_is_made_a_controller_subscribed_and_then_run_in_a_task_
 
 def test_an_idle_controller_waits_without_waking_and_ends_at_once(open_house: "Hall") -> None:
     connection = open_house.open("den")
-    controller = open_house.listener._controllers[connection.peer]
+    controller = open_house.listener.controllers[connection.peer]
     assert controller.conversation.waiting
     with gevent.Timeout(0.2):  # sooner than any interval of looking whether to stop
         open_house.lose(connection)
-    assert open_house.listener._controllers == {}
+    assert open_house.listener.controllers == {}
 
 
 def test_a_command_that_takes_long_holds_up_no_other_game(open_house: "Hall", monkeypatch: pytest.MonkeyPatch) -> None:
