@@ -83,6 +83,11 @@ def test_two_people_register_are_matched_and_play_a_whole_game(meet: Meet, addre
         ended = {**recorded, "result": {**recorded["result"], "winner": "", "reason": reason}}
         told["matches"] = [ended]
         expect(monitor.locator("#matches")).to_contain_text(text)
+    (server,) = told["servers"]
+    server["names"] = [first.name, "<b>it's me</b>"]
+    expect(monitor.locator("#servers li")).to_contain_text(f"{first.name}, <b>it's me</b>")
+    server["names"] = []
+    expect(monitor.locator("#servers li")).not_to_contain_text("it's me")
     monitor.get_by_role("link", name="Play").click()
     expect(monitor.get_by_role("heading", name="Log in")).to_be_visible()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from game_server.client.servertable import MAX_ROWS, draw_servers, in_order
+from game_server.client.servertable import MAX_NAME_LINES, MAX_ROWS, draw_servers, in_order
 from game_server.client.style import WIDTH, Style
 from login_server.protocol import ServerInfo
 
@@ -25,6 +25,14 @@ def test_servers_are_numbered_in_order_of_their_ids() -> None:
     ]
 
 
+def test_who_is_there_is_shown_below_the_server_where_it_is_known() -> None:
+    lines = draw_servers([server("a/one", names=["anna", "\x1bbertha"]), server("a/two")], Style(unicode=True))
+    assert [line[:20].rstrip() for line in lines[1:]] == ["1   a/one", "    anna, ?bertha", "2   a/two"]
+    (_, _, *shown) = draw_servers([server("a/one", names=[f"player {number}" for number in range(64)])], Style())
+    assert len(shown) == MAX_NAME_LINES
+    assert shown[0].startswith("    player 0, player 1,") and shown[-1].endswith("~")
+
+
 def test_no_server_and_too_many_are_said() -> None:
     assert draw_servers([], Style())[1:] == ["    no server is running"]
     lines = draw_servers([server(f"s/{number:03}") for number in range(40)], Style())
@@ -35,6 +43,9 @@ def test_no_server_and_too_many_are_said() -> None:
 def test_whatever_a_server_is_called_the_table_is_80_columns_wide() -> None:
     long = "\x1b]0;owned\x07" + "x" * 120
     texts = dict.fromkeys(("game", "map", "region", "state"), long)
-    for line in draw_servers([server(long, players=1_000_000, capacity=1_000_000, **texts)], Style(unicode=True)):
+    names = [long] * 64
+    for line in draw_servers(
+        [server(long, names=names, players=1_000_000, capacity=1_000_000, **texts)], Style(unicode=True)
+    ):
         assert len(line) <= WIDTH
         assert line.isprintable()
