@@ -15,11 +15,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from game_server_launcher import logpatterns
 from game_server_launcher.gametables import (
     Admission,
     Command,
     Console,
     FileName,
+    Log,
     Name,
     Output,
     Port,
@@ -101,6 +103,7 @@ class GameFile(Table, frozen=True):
     """Files that are written into the server's own folder before each start: what is in them, by their names."""
     console: Console | None = None
     admission: Admission = Admission()
+    log: Log | None = None
     ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
@@ -259,6 +262,8 @@ def _check(game: GameFile) -> None:
             re.compile(game.ready.pattern)
         except re.error as error:
             raise ValueError(f"Expected a regular expression: {error} - at `ready.pattern`") from error
+    if game.log is not None:
+        logpatterns.check(game.log)
     ports = game.ports
     if game.port and not (0 < ports.start < ports.stop <= 65536):
         raise ValueError(f"Expected a range of ports, lowest first, got {game.port!r} - at `port`")

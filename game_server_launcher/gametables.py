@@ -118,3 +118,15 @@ class Admission(Table, frozen=True):
     """
 
     by: Literal["open", "name", "address"] = "open"
+
+
+class Log(Table, frozen=True):
+    """What the game's output says about players: regular expressions, searched in each line; empty for none.
+
+    Which named groups each must and may have is checked in `logpatterns.py`.
+    """
+
+    joined: str = ""
+    left: str = ""
+    map: str = ""
+    chat: str = ""

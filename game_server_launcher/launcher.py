@@ -1,8 +1,8 @@
 """The launcher's central task: owns all its state, and handles every message of controllers and login server.
 
-What controllers say is handled in `controllerdesk.py`, what consoles say in `consoledesk.py`, what is done about
-processes in `supervision.py`, what the login server is told in `listing.py`, how match results get there in
-`delivery.py`. All of it runs in this one task.
+What controllers say is handled in `controllerdesk.py`, what consoles say in `consoledesk.py`, what the output of games
+says in `logdesk.py`, what is done about processes in `supervision.py`, what the login server is told in `listing.py`,
+how match results get there in `delivery.py`. All of it runs in this one task.
 """
 
 import logging
@@ -27,7 +27,9 @@ from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import Restart, StopBySignal
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
+from game_server_launcher.logdesk import LogDesk
 from game_server_launcher.loginserverhandler import LoginServerPeer
+from game_server_launcher.logpatterns import Fact
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, SavedServer, Seat, cut_short
 from game_server_launcher.statefiles import StateFiles
@@ -99,6 +101,7 @@ class Launcher(CentralTask):
         self._controllers.supervision = self._supervision
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
         self._door = DoorDesk(self, folder, file_pool)
+        self._logs = LogDesk(self, self._listing, self._state_files)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._last_refusal = ""
@@ -326,6 +329,9 @@ class Launcher(CentralTask):
         for result in results:
             logger.warning("%s: match %s ends with its server (%s)", server.name, result.match_id, reason)
         self._delivery.add(results, from_controller=False)
+
+    def game_said(self, server: GameServer, facts: list[Fact]) -> None:
+        self._logs.said(server, facts)
 
     def all_stopped(self) -> None:
         self._delivery.when_idle(self._all_stopped.set)

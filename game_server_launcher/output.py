@@ -26,6 +26,9 @@ LINE_BYTES = 4096
 
 COPY_BYTES = 1024 * 1024
 
+MAX_RESCUED = 10_000
+"""Lines that are kept over a rotation until somebody wants them."""
+
 
 class OutputLog:
     """The output of one game server: `path`, and older output in `path.1` (the youngest), `path.2`, …
@@ -49,6 +52,8 @@ class OutputLog:
         self.position = 0
         self._unfinished = b""
         self._skipping = False
+        self._rescued: list[str] = []
+        self._followed = False
 
     def open(self) -> int:
         """Return a descriptor for the game to write to; new lines are those written from here on."""
@@ -64,6 +69,13 @@ class OutputLog:
 
     def new_lines(self) -> list[str]:
         """Return the whole lines that have come since the last call, as far as `READ_BYTES` goes."""
+        self._followed = True
+        if self._rescued:
+            lines, self._rescued = self._rescued, []
+            return lines
+        return self._read_lines()
+
+    def _read_lines(self) -> list[str]:
         try:
             with self.path.open("rb") as file:
                 if self.position > file.seek(0, os.SEEK_END):
@@ -98,7 +110,10 @@ class OutputLog:
         return [line for line in data.decode("utf-8", "replace").splitlines() if line.strip()][-count:]
 
     def rotate(self) -> bool:
-        """Rotate if the file is long enough, or the disk nearly full; return whether it was."""
+        """Rotate if the file is long enough, or the disk nearly full; return whether it was.
+
+        Where `new_lines` is called now and then, it will return what it had not come to, as far as `READ_BYTES` goes.
+        """
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
@@ -108,6 +123,8 @@ class OutputLog:
         kept = self._keep(size)
         with contextlib.suppress(FileNotFoundError):
             size = max(size, self.path.stat().st_size)
+            if self._followed:
+                self._rescued += self._read_lines()[: MAX_RESCUED - len(self._rescued)]
             os.truncate(self.path, 0)
         self.dropped_bytes += max(0, size - kept)
         self.go_on(0)

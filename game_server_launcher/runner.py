@@ -7,7 +7,6 @@ process has two tasks here: one waits for the end, one looks at the output and f
 
 import logging
 import os
-import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +22,9 @@ from connhandler import Busy, tasks
 from connhandler.workers import WorkerPool
 from game_server_launcher.gameconsolehandler import CONSOLE_ADDRESS
 from game_server_launcher.gamefile import expand
-from game_server_launcher.gametables import ReadyByOutput, ReadyByPort
+from game_server_launcher.gametables import ReadyByPort
 from game_server_launcher.output import OutputLog
+from game_server_launcher.outputreader import OutputReader, Seen
 from game_server_launcher.ports import PortPicker
 from game_server_launcher.process import GameProcess, find_by_environment, write_input
 from game_server_launcher.programs import run_to_end, why_not
@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
 """Between two looks at whether a game is ready."""
+
+FOLLOW_SECONDS = 0.25
+"""Between two looks at what a game with a `[log]` prints."""
 
 ROTATE_SECONDS = 1.0
 """Between two looks at how long its output has become."""
@@ -188,17 +191,19 @@ class Runner:
 
     def _look(self, run: Run, log: OutputLog, port: int, ready: bool) -> None:
         """The task that looks at the output, for as long as the process runs."""
-        signs = {ReadyByOutput: self._has_said_so, ReadyByPort: self._accepts}
-        sign = None if ready else signs.get(type(run.game.ready))
+        reader = OutputReader(run.game, log, ready)
+        by_port = isinstance(run.game.ready, ReadyByPort) and not ready
         dropped = 0
         waited = 0.0
         while True:
-            pause = LOOK_SECONDS if sign else ROTATE_SECONDS
+            pause = LOOK_SECONDS if by_port or reader.waits else FOLLOW_SECONDS if reader.follows else ROTATE_SECONDS
             gevent.sleep(pause)
             waited += pause
             try:
-                if sign and sign(run, log, port):
-                    sign = None
+                if reader.waits or reader.follows:
+                    self._read(run, reader)
+                if by_port and self._accepts(run, port):
+                    by_port = False
                     self._post(self._events.process_ready, run.server, run.number)
                 if waited >= ROTATE_SECONDS:
                     waited = 0.0
@@ -211,12 +216,14 @@ class Runner:
                 self._post(self._events.output_dropped, run.server, run.number, log.dropped_bytes - dropped)
                 dropped = log.dropped_bytes
 
-    def _has_said_so(self, run: Run, log: OutputLog, port: int) -> bool:
-        assert isinstance(run.game.ready, ReadyByOutput)
-        lines: list[str] = self._in_pool(log.new_lines)
-        return any(re.search(run.game.ready.pattern, line) for line in lines)
+    def _read(self, run: Run, reader: OutputReader) -> None:
+        seen: Seen = self._in_pool(reader.look)
+        if seen.ready:
+            self._post(self._events.process_ready, run.server, run.number)
+        if seen.facts:
+            self._post(self._events.process_said, run.server, run.number, seen.facts)
 
-    def _accepts(self, run: Run, log: OutputLog, port: int) -> bool:
+    def _accepts(self, run: Run, port: int) -> bool:
         try:
             gevent.socket.create_connection((run.game.listen_address, port), timeout=1.0).close()
         except OSError:

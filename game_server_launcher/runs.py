@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 
 from game_server_launcher.gamefile import GameFile
+from game_server_launcher.logpatterns import Fact
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,9 @@ class ProcessEvents(Protocol):
 
     def process_ready(self, server: str, number: int) -> None:
         """Its output or its port said so."""
+
+    def process_said(self, server: str, number: int, facts: list[Fact]) -> None:
+        """Its output says so; `MAX_FACTS` at a time, at most (`outputreader.py`)."""
 
     def process_exited(self, server: str, number: int, status: int | None, last_lines: list[str]) -> None:
         """It has ended, and all of its group. `status` None: nobody can tell how."""

@@ -125,7 +125,8 @@ class GameServer(msgspec.Struct, kw_only=True):
         used_tickets: by ticket id, when it expires (unix time).
         seats: by player, the one reserved last.
         clients: by client id, who was let stay in a game with a console.
-        events: what happened among its players, as its console shows it: the last ones.
+        events: what happened among its players, as its console or its output shows it: the last ones.
+        here: who is there, as the game's output says: names by what the game calls their connections.
     """
 
     name: str
@@ -158,6 +159,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     seats: dict[str, Seat] = {}
     clients: dict[int, Client] = {}
     events: list[Event] = []
+    here: dict[str, str] = {}
     cpu_percent: float = 0.0
     rss_bytes: int = 0
     dropped_output_bytes: int = 0
@@ -193,8 +195,9 @@ class GameServer(msgspec.Struct, kw_only=True):
 
     @property
     def names(self) -> list[str]:
-        """Who is there, where a console shows it; no more than a list can show."""
-        return [client.name[:MAX_NAME] for client in islice(self.clients.values(), MAX_NAMES_SHOWN)]
+        """Who is there, where that is known; no more than a list can show."""
+        names = (client.name for client in self.clients.values()) if self.clients else self.here.values()
+        return [name[:MAX_NAME] for name in islice(names, MAX_NAMES_SHOWN)]
 
     def begin_run(self, now: float, token: str, console_password: str = "") -> None:
         """A process is about to be started: what the last one said holds no more."""
@@ -210,6 +213,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.capacity = self.game.capacity
         self.players = 0
         self.clients = {}
+        self.here = {}
         self.outcome = ""
 
     def end_run(self) -> None:
@@ -221,6 +225,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.console_password = ""
         self.players = 0
         self.clients = {}
+        self.here = {}
         self.cpu_percent = 0.0
         self.rss_bytes = 0
 

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from connhandler import CentralTask, Timer
 from game_server_launcher.gametables import ReadyByController
+from game_server_launcher.logpatterns import Fact
 from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State
 from game_server_launcher.stopping import SignalledRunner, Stopper, run_of
@@ -59,6 +60,9 @@ class Host(Protocol):
 
     def run_ended(self, server: GameServer, reason: str) -> None:
         """The process has ended and all it had to say was heard; matches that still run ended by `reason`."""
+
+    def game_said(self, server: GameServer, facts: list[Fact]) -> None:
+        """Its output says so."""
 
     def all_stopped(self) -> None:
         """After `stop_all`: no process is left."""
@@ -217,6 +221,11 @@ class Supervision:
         one = self._current(server, number)
         if one is not None:
             self._ready(one)
+
+    def process_said(self, server: str, number: int, facts: list[Fact]) -> None:
+        one = self._current(server, number)
+        if one is not None and one.running:
+            self._host.game_said(one, facts)
 
     def process_exited(self, server: str, number: int, status: int | None, last_lines: list[str]) -> None:
         one = self._current(server, number)

@@ -379,6 +379,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "output": (gametables.Output,),
     "console": (gametables.Console,),
     "admission": (gametables.Admission,),
+    "log": (gametables.Log,),
 }
 
 

@@ -170,6 +170,8 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         (MINIMAL + '[ready]\nby = "output"', "Object missing required field `pattern` - at `ready`"),
         (MINIMAL + '[ready]\nby = "output"\npattern = "("', "Expected a regular expression"),
         (MINIMAL + '[ready]\nby = "port"\npattern = "x"', "unknown key 'ready.pattern'; Expected one of: seconds"),
+        (MINIMAL + '[log]\njoined = "joins"', "a group is missing; Expected (?P<player>…) in it - at `log.joined`"),
+        (MINIMAL + '[log]\njoins = ""', "unknown key 'log.joins'; did you mean 'joined'? Expected one of: chat, "),
         (MINIMAL + '[stop]\nby = "signal"\nsignal = "KILL"', "stop.signal is 'KILL'; Expected one of: HUP, INT, "),
         (MINIMAL + '[stop]\nby = "signal"\nseconds = "3"', "Expected `float`, got `str` - at `stop.seconds`"),
         (MINIMAL + '[restart]\npolicy = "often"', "restart.policy is 'often'; Expected one of: always, "),

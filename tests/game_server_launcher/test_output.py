@@ -151,3 +151,13 @@ def test_lines_do_not_depend_on_how_they_were_written(
         found += log.new_lines()
     os.close(game)
     assert found == [line.decode("utf-8", "replace") for line in lines]
+
+
+def test_what_was_not_read_before_a_rotation_is_returned_after_it(log: OutputLog, game: int) -> None:
+    os.write(game, b"one\n")
+    assert log.new_lines() == ["one"]
+    os.write(game, b"two\n" + b"x" * 100 + b"\n" * MAX_BYTES)
+    assert log.rotate()
+    os.write(game, b"three\n")
+    assert log.new_lines()[:2] == ["two", "x" * 100]
+    assert log.new_lines() == ["three"]

@@ -18,7 +18,8 @@ from gevent.queue import Empty, Queue
 from connhandler import WorkerPool
 from connhandler.testing import check_leaks
 from game_server_launcher.gamefile import GameFile
-from game_server_launcher.gametables import Console, Output, ReadyByOutput, ReadyByPort, StopByInput
+from game_server_launcher.gametables import Console, Log, Output, ReadyByOutput, ReadyByPort, StopByInput
+from game_server_launcher.logpatterns import Joined
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runner import Runner
 from game_server_launcher.runs import Found, Run
@@ -411,6 +412,21 @@ def test_a_process_that_was_ready_is_ready_when_adopted(stage: Stage) -> None:
     stage.runner.adopt(run, found(pid, created_at, was_ready=True))
     stage.events.expect("process_started")
     assert stage.events.expect("process_ready") == ("four", 2)
+
+
+def test_what_its_output_says_is_told_and_once_more_to_the_next_runner(stage: Stage) -> None:
+    program = "import sys; print('alice joins'); print(sys.stdin.readline(), end=''); " + WAIT
+    game = stage.game(program, log=Log(joined="^(?P<player>.+) joins$"), stop=StopByInput(text="quit"))
+    pid = stage.start(game)
+    assert stage.events.expect("process_said") == ("four", 1, [Joined("alice")])
+    stage.runner.write_input("four", "bob joins")
+    assert stage.events.expect("process_said") == ("four", 1, [Joined("bob")])
+    created_at = psutil.Process(pid).create_time()
+    stage.runner.close()
+    stage.runner = stage.new_runner()
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="t"), found(pid, created_at))
+    stage.events.expect("process_started")
+    assert stage.events.expect("process_said") == ("four", 2, [Joined("alice"), Joined("bob")])
 
 
 def test_a_process_that_was_not_written_down_is_found(stage: Stage) -> None:
