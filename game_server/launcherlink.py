@@ -132,7 +132,8 @@ class LauncherLink:
 
     def welcome(self, peer: LauncherPeer, message: Welcome) -> None:
         server, token = self._configuration.server, self._configuration.token
-        peer.send(ControllerLogIn(server=server, token=token, pid=os.getpid()))
+        departed = self._central.departure.departed
+        peer.send(ControllerLogIn(server=server, token=token, pid=os.getpid(), handed_over=departed))
 
     def ping(self, peer: LauncherPeer, message: Ping) -> None:
         peer.send(Pong())

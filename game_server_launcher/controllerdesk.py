@@ -12,6 +12,7 @@ from game_server_launcher.listing import Listing
 from game_server_launcher.runfolder import Issuer
 from game_server_launcher.servers import GameServer, learn
 from game_server_launcher.statefiles import StateFiles
+from game_server_launcher.succession import Succession
 from game_server_launcher.supervision import Supervision
 from login_server.protocol import MapChanged, MatchEnded, MatchFact, MatchRecorded, MatchStarted, PlayersExpected
 
@@ -34,9 +35,11 @@ class ControllerDesk:
         issuer: kept up to date by `issuer_changed`.
         peers: the controllers that are logged in, by server name.
         supervision: set before the first message; it asks this desk in its turn.
+        succession: likewise.
     """
 
     supervision: Supervision
+    succession: Succession
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class ControllerDesk:
         self.peers[server.name] = peer
         logger.info("%s: its controller is connected (process %d, %s)", server.name, message.pid, peer.name)
         self._tell_how_things_stand(peer, server)
+        self.succession.adopted(server, message.handed_over)
 
     def server_ready(self, peer: ControllerPeer, message: protocol.ServerReady) -> None:
         server = self._server_of(peer)
@@ -136,6 +140,21 @@ class ControllerDesk:
             logger.info("%s: match %s ended: %s won (%s)", server.name, message.match_id, winner, reason)
         learn(server, message)
         self._delivery.add([message])
+
+    def hand_over_context(self, peer: ControllerPeer, message: protocol.HandOverContext) -> None:
+        self.succession.context_part(self._server_of(peer), message)
+
+    def hand_over_failed(self, peer: ControllerPeer, message: protocol.HandOverFailed) -> None:
+        self.succession.hand_over_failed(self._server_of(peer), message.reason)
+
+    def took_over(self, peer: ControllerPeer, message: protocol.TookOver) -> None:
+        self.succession.took_over(self._server_of(peer))
+
+    def take_over_failed(self, peer: ControllerPeer, message: protocol.TakeOverFailed) -> None:
+        self.succession.take_over_failed(self._server_of(peer), message.reason)
+
+    def players_moved(self, peer: ControllerPeer, message: protocol.PlayersMoved) -> None:
+        self.succession.players_moved(self._server_of(peer))
 
     def disconnected(self, peer: ControllerPeer, message: PeerDisconnected) -> None:
         server = self._servers.get(peer.server)

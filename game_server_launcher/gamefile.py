@@ -22,6 +22,8 @@ from game_server_launcher.gametables import (
     Console,
     FileName,
     Log,
+    MapChange,
+    MapName,
     Name,
     Output,
     Port,
@@ -41,6 +43,7 @@ from login_server.protocol import MatchPlayers
 
 PLACEHOLDERS = (
     "port",
+    "map",
     "listen_address",
     "controller_address",
     "controller_port",
@@ -90,6 +93,8 @@ class GameFile(Table, frozen=True):
     match_players: MatchPlayers = 2
     """How many players a match has."""
     map: Text = ""
+    maps: Annotated[list[MapName], Meta(max_length=64)] = []
+    """Those that it may be changed to; empty for any."""
     version: Text = ""
     folder: str = "{run_dir}"
     """The working folder; one that is not absolute is looked for beside the game file."""
@@ -107,6 +112,7 @@ class GameFile(Table, frozen=True):
     ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
+    map_change: MapChange = MapChange()
     output: Output = Output()
 
     @property
@@ -254,6 +260,12 @@ def _check(game: GameFile) -> None:
     for key in game.environment:
         if not key or "=" in key or "\0" in key:
             raise ValueError(f"{key!r} cannot be the name of a variable - at `environment`")
+    if game.map_change.by == "console" and game.console is None:
+        raise ValueError("'console' needs a table [console] - at `map_change.by`")
+    if game.map_change.by == "successor" and game.console is not None:
+        raise ValueError(
+            "'successor' is for games with a controller of their own, not with a console - at `map_change.by`"
+        )
     names = game.server_names
     if len(set(names)) != len(names):
         raise ValueError(f"Expected names that differ, got {names} - at `servers`")

@@ -15,6 +15,9 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """Of a file in the server's own folder."""
 
+MapName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
+"""Of a map that may be changed to: it becomes part of a command line or of a console's command."""
+
 Text = Annotated[str, Meta(max_length=128)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 PortRange = Annotated[str, Meta(pattern=r"^\d{1,5}-\d{1,5}$")]
@@ -130,3 +133,12 @@ class Log(Table, frozen=True):
     left: str = ""
     map: str = ""
     chat: str = ""
+
+
+class MapChange(Table, frozen=True):
+    """How the map is changed: by a command on the game's `console`, or by a second process, the `successor`, that takes
+    the games over; empty for the console where there is one, and not at all elsewhere."""
+
+    by: Literal["", "console", "successor"] = ""
+    seconds: Seconds = 10.0
+    """So long players may take to move to the successor; who has not moved then loses the connection."""

@@ -30,10 +30,12 @@ from game_server_launcher.listing import Listing
 from game_server_launcher.logdesk import LogDesk
 from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.logpatterns import Fact
+from game_server_launcher.mapchange import MapChanger
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
-from game_server_launcher.servers import GameServer, SavedServer, Seat, cut_short
+from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.stopping import patience
+from game_server_launcher.succession import Outcome, Succession, who_is_current
 from game_server_launcher.supervision import GameRunner, Supervision
 from login_server import protocol as login_protocol
 
@@ -59,6 +61,7 @@ class Launcher(CentralTask):
 
     Attributes:
         servers: all game servers, by name.
+        maps: changes the maps of servers.
     """
 
     def __init__(
@@ -98,10 +101,13 @@ class Launcher(CentralTask):
             PROGRAM, self, self.servers, folder.load_issuer(), self._listing, self._delivery, self._state_files
         )
         self._supervision = Supervision(self, self, self.servers, runner)
+        self._succession = Succession(self, self, self.servers, self._supervision)
         self._controllers.supervision = self._supervision
+        self._controllers.succession = self._succession
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
         self._door = DoorDesk(self, folder, file_pool)
         self._logs = LogDesk(self, self._listing, self._state_files)
+        self.maps = MapChanger(self._consoles, self._succession)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._last_refusal = ""
@@ -124,6 +130,11 @@ class Launcher(CentralTask):
             (ControllerPeer, login_protocol.ScoreChanged): self._controllers.match_fact,
             (ControllerPeer, login_protocol.MatchTimeChanged): self._controllers.match_fact,
             (ControllerPeer, login_protocol.MatchEnded): self._controllers.match_ended,
+            (ControllerPeer, protocol.HandOverContext): self._controllers.hand_over_context,
+            (ControllerPeer, protocol.HandOverFailed): self._controllers.hand_over_failed,
+            (ControllerPeer, protocol.TookOver): self._controllers.took_over,
+            (ControllerPeer, protocol.TakeOverFailed): self._controllers.take_over_failed,
+            (ControllerPeer, protocol.PlayersMoved): self._controllers.players_moved,
             (ControllerPeer, PeerDisconnected): self._controllers.disconnected,
             (ConsolePeer, console.PasswordAsked): self._consoles.password_asked,
             (ConsolePeer, console.Admitted): self._consoles.admitted,
@@ -158,8 +169,8 @@ class Launcher(CentralTask):
         saved, self._saved = self._saved, {}
         for one in saved.values():
             one.matches = {match: state for match, state in one.matches.items() if match not in self._delivery.waiting}
-        for name, server in list(self.servers.items()):
-            self._supervision.begin(server, saved.pop(name, None))
+        for name in list(self.servers):
+            self._begin(name, saved)
         for name, left in saved.items():
             self._retire(name, left)
         self._figures.start()
@@ -198,6 +209,18 @@ class Launcher(CentralTask):
                 for name, server in self.servers.items()
             },
         }
+
+    def _begin(self, name: str, saved: dict[str, SavedServer]) -> None:
+        """Go on with what an earlier launcher left of a server, which may be in the middle of a change; or start it."""
+        current, other = who_is_current(name, saved)
+        server = self.servers[name]
+        if current is not None and current.name != name:
+            del self.servers[name]
+            server = GameServer(name=current.name, server_id=server.server_id, game=server.game)
+            self.servers[current.name] = server
+        if other is not None:
+            self._succession.adopt(server, other)
+        self._supervision.begin(server, current)
 
     def _retire(self, name: str, saved: SavedServer) -> None:
         """A server that is in no game file any more: end what is left of it."""
@@ -283,7 +306,7 @@ class Launcher(CentralTask):
             self._delivery.disconnected()
 
     def _find(self, server_id: str) -> GameServer | None:
-        server = self.servers.get(server_id.removeprefix(f"{self.launcher_name}/"))
+        server = find(self.servers, server_id.removeprefix(f"{self.launcher_name}/"))
         if server is None or server.server_id != server_id:
             logger.warning("players are expected at %s, which is not here", server_id)
             return None
@@ -305,8 +328,11 @@ class Launcher(CentralTask):
     # --- what the supervision tells (supervision.Host) -------------------------------------------------
 
     def server_changed(self, server: GameServer) -> None:
+        self._succession.server_changed(server)
         self._listing.changed(server)
         self._state_files.save_now(server)
+        if server.role is not Role.CURRENT and server.retired and is_over(server):
+            self.post(self._forget, server)
 
     def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
         self._state_files.save_now(server, then)
@@ -333,15 +359,34 @@ class Launcher(CentralTask):
     def game_said(self, server: GameServer, facts: list[Fact]) -> None:
         self._logs.said(server, facts)
 
+    def _forget(self, server: GameServer) -> None:
+        """Nothing is left of one of two processes of a server."""
+        if self.servers.get(server.name) is server and is_over(server):
+            del self.servers[server.name]
+
+    # --- what the succession tells (succession.Host) ---------------------------------------------------
+
+    def tell_controller(self, server: GameServer, message: object) -> bool:
+        return self._controllers.send(server, message)
+
+    def places_changed(self, before: GameServer, after: GameServer) -> None:
+        self._listing.succeeded(before, after)
+        for expected in after.expected.values():
+            self._controllers.send(after, expected)
+
+    def change_ended(self, outcome: Outcome) -> None:
+        if not outcome.error:
+            logger.info("%s: on map %s (after %.1f s)", outcome.server, outcome.map or "-", outcome.seconds)
+
     def all_stopped(self) -> None:
         self._delivery.when_idle(self._all_stopped.set)
 
     # --- what the delivery tells -----------------------------------------------------------------------
 
     def _result_is_safe(self, result: login_protocol.MatchEnded) -> None:
-        server = self.servers.get(result.server_id.removeprefix(f"{self.launcher_name}/"))
-        if server is not None:
-            self._controllers.result_is_safe(server, result)
+        for server in self.servers.values():
+            if server.server_id == result.server_id:
+                self._controllers.result_is_safe(server, result)
 
 
 def _place(peer: LoginServerPeer) -> str:

@@ -7,7 +7,7 @@ nothing about a server is said before that. Match results go their own, safer wa
 from collections import deque
 
 from connhandler import CentralTask, Peer
-from game_server_launcher.servers import GameServer, State, retell
+from game_server_launcher.servers import GameServer, Role, State, retell
 from login_server.protocol import MatchFact, RegisterServer, ServerInfo, UnregisterServer, UpdateServer
 
 UPDATE_SECONDS = 0.2
@@ -51,7 +51,7 @@ class Listing:
 
     def changed(self, server: GameServer) -> None:
         """Something about a server has changed: it is told at once if it comes or goes, else soon."""
-        if self._login_server is None:
+        if self._login_server is None or server.role is not Role.CURRENT:
             return
         if server.name in self._told:
             if server.ready_once or (server.state is State.STOPPING and server.running):
@@ -62,6 +62,14 @@ class Listing:
         elif server.ready_once and server.name not in self._to_register:
             self._register(server)
 
+    def succeeded(self, before: GameServer, after: GameServer) -> None:
+        """Another process is the server from now on."""
+        self._changed.discard(before.name)
+        if self._told.pop(before.name, None) is not None and self._login_server is not None:
+            self._register(after)
+        else:
+            self.changed(after)
+
     def tell(self, server: GameServer, fact: MatchFact) -> None:
         """Forward a fact about a match, unless the server itself is yet to be told, which will include it."""
         if self._login_server is not None and server.name in self._told:
@@ -70,7 +78,9 @@ class Listing:
     def _register_next(self) -> None:
         while self._to_register:
             server = self._servers.get(self._to_register.popleft())
-            if server is not None and server.ready_once and self._login_server is not None:
+            if server is None or server.role is not Role.CURRENT:
+                continue
+            if server.ready_once and self._login_server is not None:
                 self._register(server)
                 if self._to_register:
                     self._central.call_later(REGISTER_PAUSE_SECONDS, self._register_next)
@@ -91,7 +101,7 @@ class Listing:
 
     def _update(self, server: GameServer) -> None:
         if server.name not in self._changed:
-            return
+            return  # It is another process's turn, or it was told otherwise.
         self._changed.discard(server.name)
         if self._login_server is not None and server.name in self._told:
             info = server.info()

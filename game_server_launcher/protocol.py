@@ -75,6 +75,8 @@ class ControllerLogIn(Message):
     server: Text
     token: LongText
     pid: Count
+    handed_over: bool = False
+    """It has been told `MovePlayers`: its games are a successor's."""
 
 
 class ServerReady(Message):

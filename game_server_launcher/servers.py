@@ -55,6 +55,23 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
+class Role(enum.StrEnum):
+    """What a server is while its map, or its build, is changed by a second process (`succession.py`)."""
+
+    CURRENT = "current"
+    SUCCESSOR = "successor"
+    PREDECESSOR = "predecessor"
+
+
+SECOND_PLACE = ".2"
+"""What the name of a server's second process ends with: no name in a game file has a dot."""
+
+
+def other_place(name: str) -> str:
+    """The name of the process that succeeds the one of this name."""
+    return name.removesuffix(SECOND_PLACE) if name.endswith(SECOND_PLACE) else name + SECOND_PLACE
+
+
 _SHOWN = {State.READY: "ready", State.AWAY: "ready", State.SILENT: "stopping", State.STOPPING: "stopping"}
 """States as the login server and players see them. To it, a server that is starting has no matches."""
 
@@ -92,6 +109,8 @@ class SavedServer(msgspec.Struct, kw_only=True):
 
     name: str
     state: State
+    role: Role = Role.CURRENT
+    chosen_map: str = ""
     reason: str = ""
     pid: int = 0
     created_at: float = 0.0
@@ -116,6 +135,8 @@ class GameServer(msgspec.Struct, kw_only=True):
 
     Attributes:
         retired: in no game file any more; only its last process is still to be ended.
+        role: whether it is the server that others know, or the process before or after that one.
+        chosen_map: the map it was changed to, which it keeps until its file has others; empty for the file's.
         run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
         reason: why it is in its state, in words; may be empty.
         crashes: when it crashed (unix time), as far back as `Restart.within_seconds`.
@@ -133,6 +154,8 @@ class GameServer(msgspec.Struct, kw_only=True):
     server_id: str
     game: GameFile
     retired: bool = False
+    role: Role = Role.CURRENT
+    chosen_map: str = ""
     state: State = State.STOPPED
     reason: str = ""
     run: int = 0
@@ -173,12 +196,22 @@ class GameServer(msgspec.Struct, kw_only=True):
         """Whether its process has been ready and was not asked to end."""
         return self.state in (State.READY, State.AWAY, State.SILENT)
 
+    @property
+    def public_name(self) -> str:
+        """What it is called by everybody but the launcher, whichever of its two processes runs."""
+        return self.name.removesuffix(SECOND_PLACE)
+
+    @property
+    def shown_name(self) -> str:
+        """For log lines."""
+        return self.public_name if self.role is Role.CURRENT else f"{self.public_name} ({self.role.value})"
+
     def info(self) -> protocol.ServerInfo:
         """Itself as players see it."""
         host = f"[{self.game.address}]" if ":" in self.game.address else self.game.address
         return protocol.ServerInfo(
             server_id=self.server_id,
-            name=self.name,
+            name=self.public_name,
             game=self.game.game,
             map=self.map,
             players=self.players,
@@ -191,6 +224,7 @@ class GameServer(msgspec.Struct, kw_only=True):
             state=_SHOWN.get(self.state, "starting"),
             match_players=self.game.match_players,
             names=self.names,
+            maps=self.game.maps,
         )
 
     @property
@@ -244,6 +278,22 @@ class GameServer(msgspec.Struct, kw_only=True):
                 setattr(self, name, getattr(saved, name))
         for match in self.matches.values():
             match.ended = False
+        if self.chosen_map:
+            self.game = msgspec.structs.replace(self.game, map=self.chosen_map)
+
+    def succeed(self, before: "GameServer") -> None:
+        """Take over what is known of the games and players of another process of the same server.
+
+        A match that has ended there stays with that one, whose controller waits for its result to be safe.
+        """
+        going_on = {match: one for match, one in before.matches.items() if not one.ended}
+        self.matches = going_on | self.matches
+        self.expected = before.expected | self.expected
+        self.used_tickets = before.used_tickets | self.used_tickets
+        self.seats = before.seats | self.seats
+        self.restarts = before.restarts
+        before.matches = {match: one for match, one in before.matches.items() if one.ended}
+        before.expected, before.seats = {}, {}
 
     def use_ticket(self, ticket: str, expires_at: float, now: float) -> None:
         """Remember a ticket until it has expired. At the bound, the one that was used first is forgotten."""
@@ -274,6 +324,20 @@ class GameServer(msgspec.Struct, kw_only=True):
             if len(self.seats) >= MAX_SEATS:
                 del self.seats[next(iter(self.seats))]
         self.seats[player] = seat
+
+
+def is_over(server: GameServer) -> bool:
+    """Whether it has no process and will have none by itself."""
+    return not server.running and server.state in (State.STOPPED, State.FAILED)
+
+
+def find(servers: dict[str, GameServer], public_name: str) -> GameServer | None:
+    """The server that others know by this name."""
+    for name in (public_name, other_place(public_name)):
+        server = servers.get(name)
+        if server is not None and server.role is Role.CURRENT and server.public_name == public_name:
+            return server
+    return None
 
 
 def learn(server: GameServer, fact: protocol.MatchFact) -> None:

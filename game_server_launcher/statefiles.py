@@ -95,4 +95,4 @@ class StateFiles:
 
 
 def _is_forgotten(server: GameServer) -> bool:
-    return server.retired and server.state is State.STOPPED
+    return server.retired and server.state in (State.STOPPED, State.FAILED)

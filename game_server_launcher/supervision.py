@@ -20,7 +20,7 @@ from connhandler import CentralTask, Timer
 from game_server_launcher.gametables import ReadyByController
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.runs import Found, ProcessEvents, Run
-from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State
+from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State, is_over
 from game_server_launcher.stopping import SignalledRunner, Stopper, run_of
 
 logger = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ class Supervision:
             return
         logger.info("%s: its process has ended while no launcher was running", one.name)
         self._host.run_ended(one, "server_crashed")
-        if one.state is State.STOPPING:
+        if one.state is State.STOPPING or one.retired:
             self._enter(one, State.STOPPED, "ended while no launcher was running")
             self._check_all_stopped()
         else:
@@ -342,7 +342,7 @@ class Supervision:
         self._host.server_changed(server)
 
     def _check_all_stopped(self) -> None:
-        if self._stopping_all and all(_is_over(server) for server in self._servers.values()):
+        if self._stopping_all and all(is_over(server) for server in self._servers.values()):
             self._host.all_stopped()
 
     def _current(self, server: str, number: int) -> GameServer | None:
@@ -357,10 +357,6 @@ class Supervision:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
-
-
-def _is_over(server: GameServer) -> bool:
-    return not server.running and server.state in (State.STOPPED, State.FAILED)
 
 
 def _describe(status: int | None) -> str:

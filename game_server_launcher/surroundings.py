@@ -62,6 +62,7 @@ class Surroundings:
             run.token,
             self._folder.server_folder(run.server),
             port=port,
+            map=run.game.map,
             listen_address=run.game.listen_address,
             controller_address=self._controller_address,
             controller_port=self._controller_port,

@@ -380,6 +380,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "console": (gametables.Console,),
     "admission": (gametables.Admission,),
     "log": (gametables.Log,),
+    "map_change": (gametables.MapChange,),
 }
 
 

@@ -152,10 +152,15 @@ class World:
         run = self.runner.runs[server]
         self.happens("process_exited", server, run.number, status, last_lines or [])
 
-    def controller(self, server: str = "four") -> "FakeConnection[ControllerPeer]":
-        """A controller that has logged in."""
+    def connect(self) -> "FakeConnection[ControllerPeer]":
+        """A connection of some controller."""
         fake = FakeConnection(ControllerPeer())
         fake.connected(self.launcher)
+        return fake
+
+    def controller(self, server: str = "four") -> "FakeConnection[ControllerPeer]":
+        """A controller that has logged in."""
+        fake = self.connect()
         token = self.runner.runs[server].token
         fake.receives(self.launcher, Hello(versions=[1]), ControllerLogIn(server=server, token=token, pid=PID))
         assert [type(message) for message in fake.take()[:2]] == [Welcome, ControllerAccepted]
