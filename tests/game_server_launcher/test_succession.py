@@ -21,7 +21,7 @@ from game_server_launcher.protocol import (
     TakeOverFailed,
     TookOver,
 )
-from game_server_launcher.servers import Role, SavedServer, State, find
+from game_server_launcher.servers import GameServer, Role, SavedServer, State, find
 from game_server_launcher.succession import HAND_OVER_SECONDS, MAX_CONTEXT_CHARACTERS, who_is_current
 from game_server_launcher.supervision import LAST_WORDS_SECONDS
 from login_server.protocol import (
@@ -51,6 +51,13 @@ def world(make_world: Make, chess_with: Make) -> Any:
 def change(world: Any, name: str = "large", server: str = "four") -> None:
     world.launcher.maps.change(find(world.launcher.servers, server), name)
     world.settle()
+
+
+def the_server(world: Any) -> GameServer:
+    """The one that others know as `four`."""
+    server = find(world.launcher.servers, "four")
+    assert server is not None
+    return server
 
 
 def ends(world: Any, server: str, status: int = 0) -> None:
@@ -110,7 +117,7 @@ def test_the_next_change_goes_back_to_the_first_place(world: Any) -> None:
     assert third.take() == [TakeOver(part=1, last=True, data="again")]
     third.receives(world.launcher, TookOver())
     world.settle()
-    assert find(world.launcher.servers, "four").name == "four"
+    assert the_server(world).name == "four"
 
 
 def test_matches_players_and_seats_go_along(world: Any) -> None:
@@ -124,7 +131,7 @@ def test_matches_players_and_seats_go_along(world: Any) -> None:
     told = login_server.take()
     assert [type(one) for one in told] == [RegisterServer, MatchStarted]
     assert after.take() == [expected], "it was told of after the context"
-    server = find(world.launcher.servers, "four")
+    server = the_server(world)
     assert (set(server.matches), set(server.seats)) == ({"m1"}, {"eve"})
     before.receives(world.launcher, PlayersMoved())
     ends(world, "four", 0)
@@ -323,8 +330,8 @@ def test_killed_after_the_places_have_changed(world: Any, make_world: Make, ches
     login_server = world.login_server()
     controller_again(world, "four", handed_over=moved)
     stays, goes = ("four.2", "four") if moved else ("four", "four.2")
-    assert find(world.launcher.servers, "four").name == stays
-    assert set(find(world.launcher.servers, "four").matches) == {"m1"}
+    assert the_server(world).name == stays
+    assert set(the_server(world).matches) == {"m1"}
     ends(world, goes, 0)
     world.settle()
     assert set(world.launcher.servers) == {stays}
