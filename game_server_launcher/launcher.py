@@ -359,6 +359,9 @@ class Launcher(CentralTask):
     def game_said(self, server: GameServer, facts: list[Fact]) -> None:
         self._logs.said(server, facts)
 
+    def all_stopped(self) -> None:
+        self._delivery.when_idle(self._all_stopped.set)
+
     def _forget(self, server: GameServer) -> None:
         """Nothing is left of one of two processes of a server."""
         if self.servers.get(server.name) is server and is_over(server):
@@ -377,9 +380,6 @@ class Launcher(CentralTask):
     def change_ended(self, outcome: Outcome) -> None:
         if not outcome.error:
             logger.info("%s: on map %s (after %.1f s)", outcome.server, outcome.map or "-", outcome.seconds)
-
-    def all_stopped(self) -> None:
-        self._delivery.when_idle(self._all_stopped.set)
 
     # --- what the delivery tells -----------------------------------------------------------------------
 
