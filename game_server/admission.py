@@ -34,12 +34,14 @@ class Admission(Struct, frozen=True):
         player: the player's name.
         game_id: the game, or `ANY_GAME` for the player's own open one, else the first that lacks a player.
         players: who have the seats; None if they are for whoever comes first.
+        returning: with a seat, which leads to a match that goes on and never begins one.
         resume_key: not checked yet, and says who the player is; empty for who comes with something else.
     """
 
     player: str
     game_id: str
     players: list[str] | None = None
+    returning: bool = False
     resume_key: str = ""
 
 
@@ -75,7 +77,9 @@ def admit_with_ticket(ticket: Ticket) -> Admission:
     """
     for name in ticket.players:
         _check_name(name, 401)
-    return Admission(ticket.player, ticket.game_id, None if ticket.game_id == ANY_GAME else ticket.players)
+    if ticket.game_id == ANY_GAME:
+        return Admission(ticket.player, ANY_GAME)
+    return Admission(ticket.player, ticket.game_id, ticket.players, returning=not ticket.once)
 
 
 def admit_by_name(presented: Presented, number: int) -> Admission:

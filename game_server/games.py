@@ -80,6 +80,8 @@ class GameCollection:
                 game = next((game for game in self if game.lacks_player), None)
         else:
             game = self._by_id.get(admission.game_id)
+            if game is None and admission.returning:
+                raise Denial("match_gone", "this match is over, or ended with the server that it was played on", 403)
             if game is None:
                 self._check_open(open_for_new)
         if game is None:

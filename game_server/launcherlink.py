@@ -23,7 +23,7 @@ from game_server_launcher.protocol import (
     ServerReady,
     TicketUsed,
 )
-from login_server.tickets import GameTokenChecker, Ticket, TicketChecker, TicketError
+from login_server.tickets import GameTokenChecker, SeatChecker, Ticket, TicketChecker, TicketError
 
 if TYPE_CHECKING:
     from game_server.listener import GameListener
@@ -72,6 +72,7 @@ class LauncherLink:
         self._lock = lock
         self._changed = changed
         self._server_id = configuration.server_id
+        self._seats: SeatChecker | None = None
         self._used: dict[str, float] = {}
         self._wait: Timer | None = None
         self._players = 0
@@ -93,10 +94,23 @@ class LauncherLink:
                 raise Denial("not_ready", reason, 503)
             if isinstance(self.checker, GameTokenChecker):
                 return self.checker.check(text, game_id, now)
-            ticket = self.checker.check(text, now)
+            ticket = self._check_ticket(self.checker, text, now)
             if ticket.game_id != game_id:
                 raise TicketError("ticket_wrong_game", f"this ticket is for {ticket.game_id}, not for {game_id}")
             return ticket
+
+    def _check_ticket(self, checker: TicketChecker, text: str, now: float) -> Ticket:
+        """By the login server's key, or, for a seat that the launcher gave away, by the launcher's.
+
+        Raises:
+            TicketError: it is not good.
+        """
+        try:
+            return checker.check(text, now)
+        except TicketError as error:
+            if error.code != "ticket_forged" or self._seats is None:
+                raise
+        return self._seats.check(text, now)
 
     # --- what the games tell ------------------------------------------------------------------------
 
@@ -159,6 +173,7 @@ class LauncherLink:
         known = {ticket.ticket_id: ticket.expires_at for ticket in message.used_tickets}
         own = {} if self.checker is None else self.checker.used
         self._trust(message.issuer, message.public_key, known)
+        self._trust_launcher(message.seat_issuer, message.seat_key)
         if not self._central.departure.departed:
             peer.send(ServerReady(port=self._central.players.port, version=protocol.VERSION, map=GAME_MAP))
             peer.send(PlayerCountChanged(players=self._players))
@@ -198,6 +213,17 @@ class LauncherLink:
             checker.used = self._used
             self._used = {}
             self.checker = checker
+
+    def _trust_launcher(self, issuer: str, public_key: str) -> None:
+        """Take the seats that the launcher itself gives away, if it does."""
+        with self._lock:
+            self._seats = None
+            if not public_key:
+                return
+            try:
+                self._seats = SeatChecker(public_key, issuer, self._server_id)
+            except ValueError as error:
+                logger.error("the launcher's public key cannot be used: %s", error)
 
     def _miss(self) -> None:
         self._wait = self._central.call_later(self._configuration.orphan_seconds, self._give_up)

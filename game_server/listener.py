@@ -188,7 +188,8 @@ class GameListener(CentralTask):
             if error.detail:
                 logger.info("a ticket is not good, %s: %s", error.code, error.detail)
             raise Denial(error.code, error.message, 401) from error
-        self.post(self.launcher.ticket_used, ticket)
+        if ticket.once:
+            self.post(self.launcher.ticket_used, ticket)
         return admit_with_ticket(ticket)
 
     # --- players ------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 A player opens a WebSocket to `ws://ADDRESS:PORT/GAME_ID`. The last segment of the path is the game's id: the match's id
 for a ticket of a match, `*` (`ANY_GAME`) for a ticket without one. The proof of who comes goes with it:
 
-* `?token=TICKET`, or the header `Authorization: Bearer TICKET`;
+* `?token=TICKET`, or the header `Authorization: Bearer TICKET`; a seat, with which a player comes back, does as well;
 * `?resume=RESUME_KEY` after a lost connection, with the game id and the key that `Joined` brought; it goes before a
   ticket that is there too, and one that is not good is answered with a close (`CloseCode.NOT_LET_IN`), which web pages
   are told of;

@@ -132,12 +132,15 @@ class TakeOverFailed(Message):
 
 
 class ControllerAccepted(Message):
-    """`public_key` (PEM) and `issuer` are empty until the login server has been reached once."""
+    """`public_key` (PEM) and `issuer` are empty until the login server has been reached once. `seat_key` (PEM) and
+    `seat_issuer` are those of the seats that the launcher itself gives away."""
 
     server_id: Text
     issuer: Text
     public_key: Pem
     used_tickets: list[TicketUsed]
+    seat_key: Pem = ""
+    seat_issuer: Text = ""
 
 
 class IssuerChanged(Message):

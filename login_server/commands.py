@@ -40,7 +40,7 @@ from login_server.protocol import PLAYERS_PATH
 from login_server.results import Results
 from login_server.schema import prepare
 from login_server.server import LoginServer
-from login_server.tickets import TicketIssuer, ensure_key_pair
+from login_server.tickets import SeatIssuer, TicketIssuer, ensure_key_pair
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def serve(arguments: Sequence[str]) -> int:
     set_up_logging(config.log_level)
     private_key = _ensure_keys(config)
     issuer = TicketIssuer(private_key, config.issuer, config.ticket_seconds)
+    seats = SeatIssuer(private_key, config.issuer, config.seat_seconds)
     passes = PassIssuer(private_key, config.issuer, config.day_pass_hours * 3600)
     database = connect_database(config, config.database_threads, STATEMENT_SECONDS)
     prepare(database)
@@ -93,7 +94,7 @@ def serve(arguments: Sequence[str]) -> int:
         ),
         Attempts(config.proxies),
     )
-    server = LoginServer(back_office, issuer, passes, results.recent(MAX_ENDED), _version())
+    server = LoginServer(back_office, issuer, seats, passes, results.recent(MAX_ENDED), _version())
     visitors = _visitor_handler(config, server)
     handlers = [*_program_handlers(config, server), visitors]
     everybody = [*handlers, *visitors.upgrades.values()]

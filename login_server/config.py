@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from login_server.protocol import HTTP_PORT, LAUNCHER_PORT, PLAYER_PORT
+from login_server.tickets import SEAT_SECONDS
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 """As browsers send it: in small letters, without a path (RFC 6454, 6.1)."""
@@ -54,6 +55,9 @@ class Config(Struct, frozen=True, kw_only=True):
     )
     ticket_seconds: Annotated[float, Meta(ge=1, le=3600, description="how long a ticket is good")] = 60.0
 
+    seat_seconds: Annotated[
+        float, Meta(ge=1, le=7 * 86_400, description="how long a player may come back to a server with a seat")
+    ] = SEAT_SECONDS
     day_pass_hours: Annotated[
         float,
         Meta(gt=0, le=24 * 366, description="how long a day pass, for an outage of this server, is good"),

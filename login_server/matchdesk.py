@@ -1,6 +1,7 @@
 """Where players ask for a server or a match, and get their tickets. Part of the central task."""
 
 import logging
+from typing import NamedTuple
 
 from connhandler import CentralTask, PeerDisconnected
 from login_server.gameclienthandler import PlayerPeer
@@ -22,39 +23,47 @@ from login_server.protocol import (
 from login_server.refusal import Refusal
 from login_server.servers import owner
 from login_server.state import State
-from login_server.tickets import ANY_GAME, TicketIssuer
+from login_server.tickets import ANY_GAME, SeatIssuer, TicketIssuer
 
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
 """How long after its tickets' end a match may still begin: the last player may just have come."""
 
-SEAT_SECONDS = 1800
-"""A player who was given a ticket may come back for so long: what a launcher is told with it."""
+
+class Papers(NamedTuple):
+    """What a player gets who may join a server: a ticket, which is good once, and a seat, to come back with."""
+
+    ticket: str
+    expires_at: float
+    seat: str
+    seat_expires_at: float
 
 
 class MatchDesk:
-    def __init__(self, central: CentralTask, state: State, issuer: TicketIssuer, news: MatchNews) -> None:
+    def __init__(
+        self, central: CentralTask, state: State, issuer: TicketIssuer, seats: SeatIssuer, news: MatchNews
+    ) -> None:
         self._central = central
         self._news = news
         self._state = state
         self._issuer = issuer
+        self._seats = seats
 
     def join_server(self, peer: PlayerPeer, message: JoinServer) -> None:
         """Who belongs to a match there gets a ticket to that match, and so can come back after a lost connection."""
         match = self._state.matches.find(peer.player, message.server_id)
         server = self._state.directory.joinable(message.server_id, peer.player, match is not None, self._central.now)
         game_id, players = (match.match_id, match.players) if match else (ANY_GAME, [peer.player])
-        ticket, expires_at = self._issue(peer.player, server, game_id, players)
+        papers = self._issue(peer.player, server, game_id, players)
         logger.info("player %s may join %s, match %s", peer.player, server.server_id, game_id)
         peer.send(
             JoinGranted(
                 server_id=server.server_id,
                 address=server.address,
                 port=server.port,
-                ticket=ticket,
-                expires_at=expires_at,
                 match_id=match.match_id if match else "",
+                **papers._asdict(),
             )
         )
 
@@ -147,8 +156,8 @@ class MatchDesk:
 
     def _begin(self, players: list[str], server: ServerInfo) -> None:
         match_id = self._central.new_id("match-")
-        tickets = {player: self._issue(player, server, match_id, players) for player in players}
-        expires_at = max(expires_at for _, expires_at in tickets.values())
+        papers = {player: self._issue(player, server, match_id, players) for player in players}
+        expires_at = max(one.expires_at for one in papers.values())
         self._state.matches.expect(match_id, server.game, server.server_id, players, expires_at + GRACE_SECONDS)
         self._state.counters["matches_found"] += 1
         logger.info("%s: %s on %s for %s", match_id, server.game, server.server_id, ", ".join(players))
@@ -156,7 +165,7 @@ class MatchDesk:
         self._state.launchers[owner(server.server_id)].send(
             PlayersExpected(server_id=server.server_id, match_id=match_id, players=players, expires_at=expires_at)
         )
-        for player, (ticket, ticket_expires_at) in tickets.items():
+        for player, one in papers.items():
             self._state.players[player].send(
                 MatchFound(
                     match_id=match_id,
@@ -165,26 +174,25 @@ class MatchDesk:
                     server_id=server.server_id,
                     address=server.address,
                     port=server.port,
-                    ticket=ticket,
-                    expires_at=ticket_expires_at,
+                    **one._asdict(),
                 )
             )
 
-    def _issue(self, player: str, server: ServerInfo, game_id: str, players: list[str]) -> tuple[str, float]:
-        ticket_id = self._central.new_id("ticket-")
+    def _issue(self, player: str, server: ServerInfo, game_id: str, players: list[str]) -> Papers:
         now = self._central.now
-        ticket, expires_at = self._issuer.issue(player, server.server_id, game_id, players, now, ticket_id)
+        what = player, server.server_id, game_id, players, now
+        ticket, expires_at = self._issuer.issue(*what, self._central.new_id("ticket-"))
+        seat, seat_expires_at = self._seats.issue(*what, self._central.new_id("seat-"))
         self._state.directory.keep_seat(player, server.server_id, expires_at)
-        self._reserve(player, server, game_id)
+        self._reserve(player, server, game_id, seat_expires_at)
         self._state.counters["tickets"] += 1
-        return ticket, expires_at
+        return Papers(ticket, expires_at, seat, seat_expires_at)
 
-    def _reserve(self, player: str, server: ServerInfo, game_id: str) -> None:
+    def _reserve(self, player: str, server: ServerInfo, game_id: str, until: float) -> None:
         """Before the player has the ticket: whoever comes with it is known there."""
         launcher = self._state.launchers[owner(server.server_id)]
         if launcher.version >= 2:
             address = self._state.players[player].address[0]
-            until = self._central.now + SEAT_SECONDS
             launcher.send(SeatReserved(server.server_id, player, address, game_id, until))
 
     def _cancel(self, players: list[str], reason: str) -> None:

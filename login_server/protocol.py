@@ -166,7 +166,8 @@ class ServersChanged(Message):
 class JoinGranted(Message):
     """A single-use ticket to a server, and where that server is.
 
-    `match_id` is the match there that the player belongs to and the ticket is for; empty when there is none.
+    `match_id` is the match there that the player belongs to and the ticket is for; empty when there is none. With the
+    `seat`, the player may come back as often as needed until it expires.
     """
 
     server_id: Text
@@ -175,6 +176,8 @@ class JoinGranted(Message):
     ticket: TicketText
     expires_at: Seconds
     match_id: Text = ""
+    seat: TicketText = ""
+    seat_expires_at: Seconds = 0.0
 
 
 class MatchPending(Message):
@@ -187,7 +190,7 @@ class MatchPending(Message):
 
 
 class MatchFound(Message):
-    """A match, and this player's single-use ticket to it."""
+    """A match, and this player's single-use ticket to it; and the `seat` in it, which is good until it expires."""
 
     match_id: Text
     game: Text
@@ -197,6 +200,8 @@ class MatchFound(Message):
     port: Port
     ticket: TicketText
     expires_at: Seconds
+    seat: TicketText = ""
+    seat_expires_at: Seconds = 0.0
 
 
 class MatchCancelled(Message):

@@ -43,7 +43,7 @@ from login_server.results import RecordedMatch
 from login_server.servernews import ServerNews
 from login_server.state import State
 from login_server.statusdesk import StatusDesk
-from login_server.tickets import TicketIssuer
+from login_server.tickets import SeatIssuer, TicketIssuer
 
 HOUSEKEEPING_SECONDS = 5.0
 
@@ -57,6 +57,7 @@ class LoginServer(CentralTask):
     Args:
         back_office: the stores and pools.
         issuer: of the tickets.
+        seats: the issuer of the seats.
         passes: the issuer of the day passes.
         recorded: the latest results, oldest first, to be shown.
         version: of this program, to be shown.
@@ -67,6 +68,7 @@ class LoginServer(CentralTask):
         self,
         back_office: BackOffice,
         issuer: TicketIssuer,
+        seats: SeatIssuer,
         passes: PassIssuer,
         recorded: Sequence[RecordedMatch] = (),
         version: str = "",
@@ -77,7 +79,7 @@ class LoginServer(CentralTask):
         self._reception = reception = Reception(self, state.counters)
         match_news = MatchNews(self, state)
         calls = DatabaseCalls(self, back_office.database_pool, back_office.database.check)
-        self._match_desk = matches = MatchDesk(self, state, issuer, match_news)
+        self._match_desk = matches = MatchDesk(self, state, issuer, seats, match_news)
         news = ServerNews(self, state, on_news=matches.start_waiting)
         authenticator = Authenticator(
             self,

@@ -1,9 +1,10 @@
-"""Tickets: what lets a player into one game server, once, for a minute.
+"""Tickets: what lets a player into one game server, once, for a minute; and seats: what leads back, for half an hour.
 
 A ticket is a JWT (RFC 7519). The login server issues it, signed with Ed25519 (`alg` EdDSA, RFC 8037); a game server
 checks it with the public key alone, so that it needs no connection to the login server to let players in. There are
 two checkers: `TicketChecker` stands in front of a game server that the login server knows, and takes the login server's
-tickets alone; `GameTokenChecker` stands in front of one that runs alone, and takes the tokens of any issuer of JWTs.
+tickets and seats alone; `GameTokenChecker` stands in front of one that runs alone, and takes the tokens of any issuer
+of JWTs. A launcher issues seats too, with a key of its own and to its own servers alone, which `SeatChecker` is for.
 
 How strictly they are read is in `tokens.py`; every claim is required and of one type. This module opens no connection
 and reads no clock; the time is an argument.
@@ -22,7 +23,10 @@ from login_server.tokens import MAX_TOKEN_LENGTH, ForgedToken, MalformedToken, N
 __all__ = [
     "ANY_GAME",
     "MAX_TICKET_LENGTH",
+    "SEAT_SECONDS",
     "GameTokenChecker",
+    "SeatChecker",
+    "SeatIssuer",
     "Ticket",
     "TicketChecker",
     "TicketError",
@@ -33,6 +37,12 @@ __all__ = [
 
 TYPE = "ticket+jwt"
 """The header's `typ` (RFC 8725 section 3.11): no other JWT signed with the same key passes for a ticket."""
+
+SEAT_TYPE = "seat+jwt"
+"""The same of a seat: a ticket is no seat, and a seat no ticket, though both lead to the same place."""
+
+SEAT_SECONDS = 1800.0
+"""How long a player may come back with a seat."""
 
 ANY_GAME = "*"
 """The `game_id` of a ticket to a server, without a match."""
@@ -57,13 +67,17 @@ class TicketError(Exception):
 
 
 class Ticket(Struct, frozen=True):
-    """What a valid ticket says: `player` may play `game_id` with `players`, who include the player."""
+    """What a valid ticket says: `player` may play `game_id` with `players`, who include the player.
+
+    A seat, which is not good `once` but until it expires, leads to a match that goes on, and never begins one anew.
+    """
 
     player: str
     game_id: str
     players: list[str]
     ticket_id: str
     expires_at: float
+    once: bool = True
 
 
 class TicketIssuer:
@@ -77,6 +91,8 @@ class TicketIssuer:
     Raises:
         ValueError: the key is no Ed25519 private key.
     """
+
+    _type = TYPE
 
     def __init__(self, private_key_pem: str, issuer: str, life_seconds: float = 60) -> None:
         self._key = load_private_key(private_key_pem)
@@ -110,7 +126,16 @@ class TicketIssuer:
             "jti": ticket_id,
             "ply": list(players),
         }
-        return tokens.sign(claims, self._key, TYPE), expires_at
+        return tokens.sign(claims, self._key, self._type), expires_at
+
+
+class SeatIssuer(TicketIssuer):
+    """Signs seats: the same, good again and again for as long as they live. Arguments as for the base."""
+
+    _type = SEAT_TYPE
+
+    def __init__(self, private_key_pem: str, issuer: str, life_seconds: float = SEAT_SECONDS) -> None:
+        super().__init__(private_key_pem, issuer, life_seconds)
 
 
 class _Claims(Struct):
@@ -141,14 +166,14 @@ class _Checker:
         self.used: dict[str, float] = {}
         self._purge_at = 0.0
 
-    def _genuine_claims(self, text: str, types: Sequence[str]) -> _Claims:
-        """The claims of a token that the issuer has signed and whose `typ` is one of these; without one it is `JWT`.
+    def _genuine_claims(self, text: str, types: Sequence[str]) -> tuple[str, _Claims]:
+        """The `typ` and the claims of a token that the issuer has signed and that is of one of these types.
 
         Raises:
             TicketError: it is not genuine, or not all there.
         """
         try:
-            _, claims = tokens.read(text, self._key, types, _Claims)
+            kind, claims = tokens.read(text, self._key, types, _Claims)
         except ForgedToken as error:
             raise TicketError("ticket_forged", f"this ticket is not genuine: {error}") from error
         except MalformedToken as error:
@@ -158,10 +183,10 @@ class _Checker:
             raise TicketError("ticket_forged", "this ticket was issued by somebody else", detail)
         if claims.sub not in claims.ply:
             raise TicketError("ticket_malformed", "this ticket's player is not among its players")
-        return claims
+        return kind, claims
 
-    def _take(self, claims: _Claims, game_id: str, now: float) -> Ticket:
-        """Take a token now: afterwards it is used.
+    def _take(self, claims: _Claims, game_id: str, now: float, once: bool = True) -> Ticket:
+        """Take a token now: afterwards, one that is good once is used.
 
         Raises:
             TicketError: this is not its time, or it was used before.
@@ -170,11 +195,12 @@ class _Checker:
             raise TicketError("ticket_expired", "this ticket is from the future: the clocks differ")
         if now >= claims.exp + self.leeway_seconds:
             raise TicketError("ticket_expired", "this ticket has expired")
-        self._purge(now)
-        if claims.jti in self.used:
-            raise TicketError("ticket_reused", "this ticket has been used already")
-        self.used[claims.jti] = claims.exp
-        return Ticket(claims.sub, game_id, claims.ply, claims.jti, claims.exp)
+        if once:
+            self._purge(now)
+            if claims.jti in self.used:
+                raise TicketError("ticket_reused", "this ticket has been used already")
+            self.used[claims.jti] = claims.exp
+        return Ticket(claims.sub, game_id, claims.ply, claims.jti, claims.exp, once)
 
     def _purge(self, now: float) -> None:
         if now < self._purge_at:
@@ -187,22 +213,20 @@ class _Checker:
         }
 
 
-class TicketChecker(_Checker):
-    """Checks the login server's tickets to one game server, each once.
+class SeatChecker(_Checker):
+    """Checks somebody's seats to one game server, each as often as it is shown.
 
     Args:
-        public_key_pem: the login server's public key.
+        public_key_pem: the public key of who issues them.
         issuer: the only `iss` that is taken.
         server_id: the game server that this checker stands in front of.
-        leeway_seconds: how far this machine's clock and the login server's may differ.
-
-    Attributes:
-        used: when each ticket that was taken expires, by its id; forgotten once it has. Seed it after a
-            restart, so that the tickets taken before are not taken again.
+        leeway_seconds: how far this machine's clock and the issuer's may differ.
 
     Raises:
         ValueError: the key is no Ed25519 public key.
     """
+
+    _types: tuple[str, ...] = (SEAT_TYPE,)
 
     def __init__(self, public_key_pem: str, issuer: str, server_id: str, leeway_seconds: float = 2) -> None:
         key = load_public_key(public_key_pem)
@@ -212,16 +236,16 @@ class TicketChecker(_Checker):
         self.server_id = server_id
 
     def check(self, text: str, now: float) -> Ticket:
-        """Take a ticket: afterwards it is used.
+        """Take a seat; or a ticket, where those are taken: afterwards it is used.
 
         Args:
-            text: the ticket.
+            text: the seat or ticket.
             now: Unix time.
 
         Raises:
             TicketError: it is not good here and now, and why.
         """
-        claims = self._genuine_claims(text, (TYPE,))
+        kind, claims = self._genuine_claims(text, self._types)
         match claims.aud:
             case [server_id, game_id]:
                 pass
@@ -229,7 +253,18 @@ class TicketChecker(_Checker):
                 raise TicketError("ticket_malformed", "this ticket is not for one game on one server")
         if server_id != self.server_id:
             raise TicketError("ticket_wrong_server", f"this ticket is for {server_id}, not for {self.server_id}")
-        return self._take(claims, game_id, now)
+        return self._take(claims, game_id, now, once=kind == TYPE)
+
+
+class TicketChecker(SeatChecker):
+    """Checks the login server's tickets to one game server, each once, and its seats. Arguments as for the base.
+
+    Attributes:
+        used: when each ticket that was taken expires, by its id; forgotten once it has. Seed it after a
+            restart, so that the tickets taken before are not taken again.
+    """
+
+    _types = (TYPE, SEAT_TYPE)
 
 
 class GameTokenChecker(_Checker):
@@ -264,7 +299,7 @@ class GameTokenChecker(_Checker):
         Raises:
             TicketError: it is not good here and now, and why.
         """
-        claims = self._genuine_claims(text, (TYPE, "JWT"))
+        _, claims = self._genuine_claims(text, (TYPE, "JWT"))
         if game_id not in ([claims.aud] if isinstance(claims.aud, str) else claims.aud):
             raise TicketError("ticket_wrong_server", "this ticket is for another game")
         return self._take(claims, game_id, now)

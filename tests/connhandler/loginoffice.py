@@ -20,7 +20,7 @@ from login_server.passes import PassIssuer
 from login_server.results import Results
 from login_server.schema import prepare
 from login_server.server import LoginServer
-from login_server.tickets import TicketIssuer, generate_key_pair
+from login_server.tickets import SeatIssuer, TicketIssuer, generate_key_pair
 from tests.connhandler.askserver import PATIENCE_SECONDS
 from tests.connhandler.load import Pulse, serving
 
@@ -55,7 +55,10 @@ class LoginOffice:
         )
         private_key, _ = generate_key_pair()
         self.server = LoginServer(
-            self.back_office, TicketIssuer(private_key, "login-server"), PassIssuer(private_key, "login-server")
+            self.back_office,
+            TicketIssuer(private_key, "login-server"),
+            SeatIssuer(private_key, "login-server"),
+            PassIssuer(private_key, "login-server"),
         )
         self.handler = GameClientHandler("players", "127.0.0.1", 0, self.server.queue)
         self.slowest = 0.0

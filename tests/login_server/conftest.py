@@ -37,7 +37,7 @@ from login_server.protocol import (
 from login_server.results import Results
 from login_server.schema import prepare
 from login_server.server import LoginServer
-from login_server.tickets import TicketChecker, TicketIssuer, generate_key_pair
+from login_server.tickets import SeatIssuer, TicketChecker, TicketIssuer, generate_key_pair
 
 PASSWORD = "correct horse"
 PRIVATE_KEY, PUBLIC_KEY = generate_key_pair()
@@ -86,6 +86,7 @@ class House:
         self.server = LoginServer(
             back_office,
             issuer,
+            SeatIssuer(PRIVATE_KEY, "login-server"),
             PassIssuer(PRIVATE_KEY, "login-server"),
             self.results.recent(100),
             "1.2.3",

@@ -20,7 +20,8 @@ from login_server.protocol import (
     ServersChanged,
     UpdateServer,
 )
-from login_server.tickets import TicketError
+from login_server.tickets import TicketChecker, TicketError
+from tests.login_server.conftest import PUBLIC_KEY
 
 if TYPE_CHECKING:
     from tests.login_server.conftest import House
@@ -322,3 +323,20 @@ def test_many_groups_wait_in_their_order(house: "House") -> None:
     house.settle()
     assert isinstance(players[5].take()[-1], MatchFound)
     assert house.server.state()["wishes"].keys() == {"player6"}
+
+
+def test_with_each_ticket_comes_a_seat_to_come_back_with(house: "House") -> None:
+    launcher = house.launcher("home", house.info(), version=2)
+    alice, bob = house.player("alice"), house.player("bob")
+    (granted,) = house.tell(alice, JoinServer(server_id="home/one"))
+    checker = TicketChecker(PUBLIC_KEY, "login-server", "home/one")
+    seat = checker.check(granted.seat, house.clock())
+    assert (seat.player, seat.game_id, seat.once) == ("alice", "*", False)
+    assert seat.expires_at == granted.seat_expires_at == house.clock() + 1800
+    launcher.take()
+    house.tell(alice, find())
+    found = [message for message in house.tell(bob, find()) if isinstance(message, MatchFound)]
+    seat = checker.check(found[0].seat, house.clock())
+    assert (seat.player, seat.game_id, seat.players) == ("bob", found[0].match_id, ["alice", "bob"])
+    reserved = [message for message in launcher.take() if isinstance(message, SeatReserved)]
+    assert {(one.player, one.expires_at) for one in reserved} == {(name, seat.expires_at) for name in ("alice", "bob")}
