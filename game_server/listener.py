@@ -32,9 +32,11 @@ from game_server_launcher.protocol import (
     ControllerAccepted,
     HandOver,
     IssuerChanged,
+    KickPlayer,
     MatchRecorded,
     MovePlayers,
     PlayersExpected,
+    Say,
     StopServer,
     TakeOver,
 )
@@ -134,6 +136,8 @@ class GameListener(CentralTask):
             (LauncherPeer, CancelHandOver): self.departure.cancel,
             (LauncherPeer, MovePlayers): self.departure.move_players,
             (LauncherPeer, TakeOver): self.arrival.take_over,
+            (LauncherPeer, Say): self.say,
+            (LauncherPeer, KickPlayer): self.kick_player,
             (LauncherPeer, PeerDisconnected): self.launcher.disconnected,
         }
 
@@ -366,6 +370,18 @@ class GameListener(CentralTask):
             logger.warning("%s: no game for match %s: %s", peer.name, message.match_id, denial)
             return
         self._settle(game)
+
+    def say(self, peer: LauncherPeer, message: Say) -> None:
+        for player in self.controllers:
+            player.send(protocol.Notice(text=message.text))
+
+    def kick_player(self, peer: LauncherPeer, message: KickPlayer) -> None:
+        """The seat stays: it is as if the connection had been lost."""
+        reason = message.reason or "whoever runs this server has sent you away"
+        for controller in list(self.controllers.values()):
+            if controller.player == message.player:
+                logger.info("%s: %s is kicked: %s", controller.peer.name, message.player, reason)
+                controller.peer.disconnect(reason, CloseCode.KICKED)
 
     def stop_server(self, peer: LauncherPeer, message: StopServer) -> None:
         if self._stopping:

@@ -66,6 +66,8 @@ class CloseCode(IntEnum):
     full or stops."""
     MOVED = 4004
     """The game goes on elsewhere: `Moved` came before, and the connection was not closed by the player."""
+    KICKED = 4005
+    """Who runs the server has sent the player away."""
 
 
 # --- events that are not the model's: who is there --------------------------------------------------
@@ -193,5 +195,11 @@ class Moved(Message):
     resume_key: Key
 
 
+class Notice(Message):
+    """Who runs the server tells all players something."""
+
+    text: Annotated[str, Meta(max_length=1024)]
+
+
 FromPlayer = Drop | Resign | Events | State
-ToPlayer = Joined | GameEvent | Response | Moved | ShuttingDown
+ToPlayer = Joined | GameEvent | Response | Moved | Notice | ShuttingDown

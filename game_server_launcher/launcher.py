@@ -31,6 +31,7 @@ from game_server_launcher.logdesk import LogDesk
 from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.mapchange import MapChanger
+from game_server_launcher.operations import Operations
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
 from game_server_launcher.statefiles import StateFiles
@@ -62,6 +63,7 @@ class Launcher(CentralTask):
     Attributes:
         servers: all game servers, by name.
         maps: changes the maps of servers.
+        operations: what the person who runs this may do to them.
     """
 
     def __init__(
@@ -108,6 +110,9 @@ class Launcher(CentralTask):
         self._door = DoorDesk(self, folder, file_pool)
         self._logs = LogDesk(self, self._listing, self._state_files)
         self.maps = MapChanger(self._consoles, self._succession)
+        self.operations = Operations(
+            self, self.servers, self._supervision, self._consoles, self._controllers, self.maps
+        )
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._last_refusal = ""

@@ -49,6 +49,7 @@ __all__ = [
     "HandOverContext",
     "HandOverFailed",
     "IssuerChanged",
+    "KickPlayer",
     "MatchEnded",
     "MatchFact",
     "MatchRecorded",
@@ -56,6 +57,7 @@ __all__ = [
     "PlayerCountChanged",
     "PlayersExpected",
     "PlayersMoved",
+    "Say",
     "ServerReady",
     "StopServer",
     "TakeOver",
@@ -177,6 +179,19 @@ class TakeOver(Message):
     data: PartText
 
 
+class Say(Message):
+    """Show a text to all players."""
+
+    text: LongText
+
+
+class KickPlayer(Message):
+    """End every connection of a player, who is told the reason; it may be empty."""
+
+    player: Text
+    reason: LongText = ""
+
+
 FromController = (
     Hello
     | Pong
@@ -205,4 +220,6 @@ ToController = (
     | CancelHandOver
     | MovePlayers
     | TakeOver
+    | Say
+    | KickPlayer
 )

@@ -137,6 +137,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         retired: in no game file any more; only its last process is still to be ended.
         role: whether it is the server that others know, or the process before or after that one.
         chosen_map: the map it was changed to, which it keeps until its file has others; empty for the file's.
+        restarting: it is stopped only to be started at once.
         run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
         reason: why it is in its state, in words; may be empty.
         crashes: when it crashed (unix time), as far back as `Restart.within_seconds`.
@@ -158,6 +159,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     chosen_map: str = ""
     state: State = State.STOPPED
     reason: str = ""
+    restarting: bool = False
     run: int = 0
     pid: int = 0
     created_at: float = 0.0

@@ -124,15 +124,34 @@ class Supervision:
         # Written first, so that a launcher that is killed right after the start leaves a trace of it.
         self._host.save_then(server, lambda: self._start_now(server, run))
 
+    @property
+    def ending(self) -> bool:
+        """Whether the launcher ends: nothing is started any more."""
+        return self._stopping_all or self._leaving
+
+    def restart(self, server: GameServer) -> None:
+        """Stop a server and start it at once; one without a process is started, whatever became of the last one."""
+        server.crashes = []
+        server.backoffs = 0
+        if server.state in (State.STOPPED, State.FAILED, State.WAITING):
+            self.start(server)
+            return
+        server.restarting = True
+        self._stop(server)
+
     def stop(self, server: GameServer) -> None:
         """Stop a server for good: in its own way, then by TERM, then by KILL."""
+        server.restarting = False
+        self._stop(server)
+
+    def _stop(self, server: GameServer) -> None:
         if server.state in (State.STOPPING, State.STOPPED, State.FAILED):
             return
         if server.state is State.WAITING:
             self._enter(server, State.STOPPED, "asked to stop")
             self._check_all_stopped()
             return
-        self._enter(server, State.STOPPING, "asked to stop")
+        self._enter(server, State.STOPPING, "asked to restart" if server.restarting else "asked to stop")
         if server.name in self._last_words:
             self._ended(server)
         elif server.running:
@@ -197,8 +216,7 @@ class Supervision:
         if one is None:
             return
         if one.state is State.STOPPING:
-            self._enter(one, State.STOPPED, reason)
-            self._check_all_stopped()
+            self._stopped(one, reason)
         elif for_good:
             logger.error("%s: cannot be started: %s", one.name, reason)
             self._enter(one, State.FAILED, reason)
@@ -212,8 +230,7 @@ class Supervision:
         logger.info("%s: its process has ended while no launcher was running", one.name)
         self._host.run_ended(one, "server_crashed")
         if one.state is State.STOPPING or one.retired:
-            self._enter(one, State.STOPPED, "ended while no launcher was running")
-            self._check_all_stopped()
+            self._stopped(one, "ended while no launcher was running")
         else:
             self.start(one)
 
@@ -293,14 +310,23 @@ class Supervision:
         self._host.run_ended(server, "server_stopped" if asked or clean else "server_crashed")
         if asked:
             logger.info("%s: stopped (%s)", server.name, how)
-            self._enter(server, State.STOPPED, how)
-            self._check_all_stopped()
+            self._stopped(server, how)
         elif clean:
             self._ended_by_itself(server)
         else:
             for line in last_lines:
                 logger.warning("%s: its last output: %s", server.name, line)
             self._crashed(server, how, ran_for)
+
+    def _stopped(self, server: GameServer, how: str) -> None:
+        """What was asked for has happened."""
+        if server.restarting:
+            server.restarting = False
+            server.restarts += 1
+            self.start(server)
+            return
+        self._enter(server, State.STOPPED, how)
+        self._check_all_stopped()
 
     def _ended_by_itself(self, server: GameServer) -> None:
         logger.info("%s: ended by itself", server.name)

@@ -115,6 +115,7 @@ class PlayClient(CentralTask):
             (GameServerPeer, game_protocol.Joined): self.joined,
             (GameServerPeer, game_protocol.GameEvent): self.game_event,
             (GameServerPeer, game_protocol.Response): self.responded,
+            (GameServerPeer, game_protocol.Notice): self.notice,
             (GameServerPeer, PeerDisconnected): self.game_server_disconnected,
         }
         view.client = self
@@ -289,6 +290,10 @@ class PlayClient(CentralTask):
         """What a command that was carried out has changed, the events have told."""
         if message.error is not None and self._is_current(peer):
             self.view.troubled(message.error.message)
+
+    def notice(self, peer: GameServerPeer, message: game_protocol.Notice) -> None:
+        if self._is_current(peer):
+            self.view.said(f"the game server says: {message.text}")
 
     def game_server_refused(self, visit: int, status: int, reason: str) -> None:
         """The game server does not let the player in. What is only so for now is tried again by itself."""

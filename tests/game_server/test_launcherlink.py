@@ -3,16 +3,20 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from connhandler import DisconnectReason, testing
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server.launcherhandler import LauncherPeer
-from game_server.protocol import Drop, GameEvent, Joined, Resign
+from game_server.protocol import CloseCode, Drop, GameEvent, Joined, Notice, Resign
 from game_server_launcher.protocol import (
     ControllerLogIn,
     IssuerChanged,
+    KickPlayer,
     MatchRecorded,
     PlayerCountChanged,
     PlayersExpected,
+    Say,
     ServerReady,
     StopServer,
     TicketUsed,
@@ -227,6 +231,34 @@ def test_what_cannot_be_expected_is_not(launched: "Hall") -> None:
     launched.say(launcher, late)
     assert len(launched.listener.games) == 0
     assert launcher.failure is None
+
+
+# --- what the operator wants ------------------------------------------------------------------------
+
+
+def test_what_the_operator_says_comes_to_all_players(launched: "Hall") -> None:
+    launcher = launched.launcher()
+    players = [*launched.pair(), launched.join("carol", "*")]
+    launched.say(launcher, Say(text="a restart at ten"))
+    assert [player.take()[-1] for player in players] == [Notice(text="a restart at ten")] * 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("language", "language"), ("", "whoever runs this server has sent you away")]
+)
+def test_a_player_who_is_kicked_leaves_alone_and_may_come_back(launched: "Hall", reason: str, told: str) -> None:
+    launcher = launched.launcher()
+    alice, bob = launched.join("alice"), launched.join("bob")
+    launched.say(launcher, KickPlayer(player="alice", reason=reason), KickPlayer(player="nobody"))
+    assert (alice.disconnected, alice.disconnect_detail) == (True, told)
+    assert alice.peer.disconnect_code == CloseCode.KICKED
+    assert not bob.disconnected
+    alice.disconnects(launched.listener)
+    launched.settle()
+    game = launched.listener.games.get("m1")
+    assert game is not None
+    assert game.present == ["bob"]
+    assert isinstance(launched.open("m1", resume=game.seats[0].resume_key).take()[0], Joined)
 
 
 # --- the end ----------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ export const GAME = "four_in_a_row";
 const ANY_GAME = "*";
 /** What the login server may answer for as long as it has not noticed that our last connection was lost. */
 const RETRIED = new Set(["already_logged_in", "busy", "database_failed"]);
+/** How long words of the game server's operator are shown. */
+const NOTICE_MILLISECONDS = 30_000;
 
 export class Client {
   /** The name that is logged in; empty when nobody is. */
@@ -27,6 +29,8 @@ export class Client {
   wish = null;
   /** What went wrong in the lobby last; empty for nothing. */
   trouble = "";
+  /** What the game server's operator says to all players; empty for nothing. */
+  notice = "";
   /** The match that goes on without this player, as the login server told it; null for none. */
   missed = null;
   /** Who wants to play this player: names, those who came first first. */
@@ -43,6 +47,7 @@ export class Client {
   #credentials = null;
   #caughtUpWith = null;
   #askedFrom = 0;
+  #noticeTimer = 0;
   /** Whom to ask for a match as soon as nothing is waited for any more. */
   #next = "";
 
@@ -335,11 +340,23 @@ export class Client {
       case "response":
         if (message.status === "error") this.#gameRefused(message);
         break;
+      case "notice":
+        this.#noticed(message.text);
+        break;
       case "shutting_down":
         if (message.message) this.#view.announce(sentence(message.message));
         break;
     }
     this.#view.changed();
+  }
+
+  #noticed(text) {
+    this.notice = `The game server says: ${text}`;
+    clearTimeout(this.#noticeTimer);
+    this.#noticeTimer = setTimeout(() => {
+      this.notice = "";
+      this.#view.changed();
+    }, NOTICE_MILLISECONDS);
   }
 
   #joined(message) {

@@ -7,6 +7,7 @@ import { Vigil } from "./vigil.js";
 export const REPLACED = 4001;
 export const GAME_CLOSED = 4002;
 export const NOT_LET_IN = 4003;
+export const KICKED = 4005;
 
 /** Until the first answer: that a ticket is not good, a game server says to programs only, not to pages. */
 const ARRIVE_MILLISECONDS = 15_000;
@@ -102,7 +103,7 @@ export class GameServer {
     this.#socket = null;
     this.#joined = false;
     socket.close();
-    if (code === REPLACED || code === GAME_CLOSED || code === NOT_LET_IN) {
+    if ([REPLACED, GAME_CLOSED, NOT_LET_IN, KICKED].includes(code)) {
       this.#listener.ended(code, reason);
     } else if (Date.now() > this.#deadline) {
       this.#listener.ended(0, reason);

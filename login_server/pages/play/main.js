@@ -38,6 +38,8 @@ function render() {
   show(find("log-out"), client.name !== "");
   if (!client.playing && find("log-out-dialog").open) find("log-out-dialog").close();
   show(find("offline"), client.name !== "" && !client.online);
+  write(find("notice"), client.notice);
+  show(find("notice"), client.notice !== "");
   const calling = client.visit?.state === "open" && client.game?.myTurn;
   document.title = calling ? `● Your turn – ${TITLE}` : TITLE;
 }

@@ -330,6 +330,13 @@ def test_a_game_server_that_tells_of_an_impossible_move_is_cut_off(desk: "Desk")
     assert isinstance(game_server.failure, ProtocolError)
 
 
+def test_what_the_operator_of_the_server_says_is_shown(desk: "Desk") -> None:
+    game_server = desk.playing()
+    diary(desk)
+    game_server.receives(desk.client, protocol.Notice(text="a restart at ten"))
+    assert diary(desk) == ["the game server says: a restart at ten"]
+
+
 def test_what_a_former_game_server_says_is_not_heard(desk: "Desk", made: "type[Made]") -> None:
     old = desk.playing()
     desk.client.leave_game()
@@ -340,6 +347,7 @@ def test_what_a_former_game_server_says_is_not_heard(desk: "Desk", made: "type[M
         desk.client,
         made.joined(),
         ShuttingDown(message="bye"),
+        protocol.Notice(text="bye"),
         protocol.Response(status="error", command="drop", error=error),
     )
     desk.client.game_server_refused(old.peer.visit, 401, "no")
