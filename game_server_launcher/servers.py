@@ -278,6 +278,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         for name in SavedServer.__struct_fields__:
             if name not in ("name", "state", "reason", "pid", "created_at"):
                 setattr(self, name, getattr(saved, name))
+        self.players = len(self.clients)
         for match in self.matches.values():
             match.ended = False
         if self.chosen_map:

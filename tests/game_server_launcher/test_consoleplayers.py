@@ -207,6 +207,7 @@ def test_the_next_launcher_checks_everybody_but_whom_the_last_one_let_in(make: C
     later.clock.advance(30.0)
     fake = connect(later)
     log_in(later, fake)
+    assert (later.state()["players"], players(later)) == (1, ["anna"]), "as far as is known"
     shows(later, fake, line(0, "anna"), line(1, "bertha"), line(2, "mallory"))
     assert fake.take() == [console.Kick(2, NO_SEAT)]
     assert players(later) == ["anna", "bertha"]
