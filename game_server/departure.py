@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 from connhandler import Timer
 from game_server import protocol
-from game_server.admission import Denial, Presented
+from game_server.admission import Admission, Denial, Presented
 from game_server.halt import Halt
 from game_server.handover import Context, Pass, export_context, parts_of
 from game_server.launcherhandler import LauncherPeer
@@ -172,11 +172,10 @@ class Departure:
             return
         for peer, controller in self._central.controllers.items():
             if controller.seat is None:
-                self._give_pass(peer, controller.player, controller.game.game_id, None)
+                self._give_pass(peer, Admission(controller.player, controller.game.game_id))
         for peer in self._arriving:
-            admission = peer.admission
-            if not admission.resume_key:
-                self._give_pass(peer, admission.player, admission.game_id, admission.players)
+            if not peer.admission.resume_key:
+                self._give_pass(peer, peer.admission)
         context = Context(
             games=[game.context() for game in self._central.games],
             used_tickets=self._central.launcher.used_tickets,
@@ -199,9 +198,9 @@ class Departure:
             self._central.launcher.reporter.send(HandOverContext(part=part, last=last, data=data))
         self._told = True
 
-    def _give_pass(self, peer: PlayerPeer, player: str, game_id: str, players: list[str] | None) -> None:
+    def _give_pass(self, peer: PlayerPeer, may: Admission) -> None:
         key = self._central.new_id() + self._central.new_id()
-        self._passes[peer] = Pass(key, player, game_id, players)
+        self._passes[peer] = Pass(key, may.player, may.game_id, may.players, may.returning)
 
     def _send_kept_on(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
         """Those who had been let in when the games stood still are here now, or gone again."""

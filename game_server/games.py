@@ -53,7 +53,7 @@ class GameCollection:
         way_in = self._passes.get(resume_key)
         if way_in is not None and way_in.game_id == game_id:
             del self._passes[resume_key]
-            return Admission(way_in.player, game_id, way_in.players)
+            return Admission(way_in.player, game_id, way_in.players, way_in.returning)
         game, player = self._by_key.get(resume_key, (None, ""))
         if game is None or game.game_id != game_id:
             raise Denial("resume_key_unknown", "there is no seat for this resume key any more", 401)

@@ -57,13 +57,14 @@ class Pass(Struct):
     """Lets somebody without a seat come to a game, once: who watched, or had been let in and was not at the game yet.
 
     Attributes:
-        players: as those of an `Admission`.
+        players, returning: as those of an `Admission`.
     """
 
     key: Key
     player: Name
     game_id: Id
     players: list[Name] | None = None
+    returning: bool = False
 
 
 class Context(Struct, kw_only=True):

@@ -14,11 +14,12 @@ from connhandler.framing.httprequest import HttpError, HttpRequest
 from connhandler.jsonmessage import Ping, Refused, ShuttingDown, Welcome
 from connhandler.workers import Pool, WorkerPool
 from game_server import protocol
-from game_server.admission import Admission, Denial, admit_by_name, admit_with_ticket, read_request
+from game_server.admission import Denial
 from game_server.arrival import Arrival
 from game_server.config import Configuration
 from game_server.controller import GameController
 from game_server.departure import Departure
+from game_server.door import Door
 from game_server.games import GameCollection
 from game_server.handover import Context, ContextError
 from game_server.launcherhandler import LauncherPeer
@@ -27,6 +28,7 @@ from game_server.playerhandler import Misunderstood, PlayerHandler, PlayerPeer
 from game_server.protocol import CloseCode
 from game_server.reporter import GameReport
 from game_server.server import GameServer
+from game_server.waits import Waits
 from game_server_launcher.protocol import (
     CancelHandOver,
     ControllerAccepted,
@@ -40,7 +42,6 @@ from game_server_launcher.protocol import (
     StopServer,
     TakeOver,
 )
-from login_server.tickets import TicketError
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,6 @@ class GameListener(CentralTask):
     ) -> None:
         super().__init__("game_listener", clock=clock, **kwargs)
         self._lock = RLock()
-        self._enable_auth = configuration.enable_auth
         self._patience = configuration.patience
         self.players = PlayerHandler(
             "players",
@@ -112,8 +112,8 @@ class GameListener(CentralTask):
         self.departure = Departure(self)
         self.arrival = Arrival(self)
         self.controllers: dict[PlayerPeer, GameController] = {}
-        self._guests = 0
-        self._waits: dict[str, tuple[float, Timer]] = {}
+        self._door = Door(configuration.enable_auth, self.launcher, self.departure, self.post)
+        self._waits = Waits(self, self._time_passed)
         self._time_report: Timer | None = None
         self._stopping = False
         self._finished: Event | None = None
@@ -168,33 +168,13 @@ class GameListener(CentralTask):
         """
         try:
             with self._lock:
-                peer.admission = self._admission(request)
+                peer.admission = self._door.admit(request, self._clock())
                 if not peer.admission.resume_key:
                     self.games.find(peer.admission, open_for_new=not self._closing)
                 self.departure.let_in(peer)
         except Denial as denial:
             headers = {"WWW-Authenticate": "Bearer"} if denial.status == 401 else {}
             raise HttpError(denial.status, str(denial), headers) from denial
-
-    def _admission(self, request: HttpRequest) -> Admission:
-        presented = read_request(request)
-        self.departure.check_door(presented)
-        if presented.resume_key:
-            return Admission("", presented.game_id, resume_key=presented.resume_key)
-        if not self._enable_auth:
-            self._guests += not presented.name
-            return admit_by_name(presented, self._guests)
-        if not presented.token:
-            raise Denial("no_ticket", "show a ticket: ?token=… or Authorization: Bearer …", 401)
-        try:
-            ticket = self.launcher.check(presented.token, presented.game_id, self._clock())
-        except TicketError as error:
-            if error.detail:
-                logger.info("a ticket is not good, %s: %s", error.code, error.detail)
-            raise Denial(error.code, error.message, 401) from error
-        if ticket.once:
-            self.post(self.launcher.ticket_used, ticket)
-        return admit_with_ticket(ticket)
 
     # --- players ------------------------------------------------------------------------------------
 
@@ -282,22 +262,13 @@ class GameListener(CentralTask):
         """
         if self.departure.under_way:
             return
-        due_at = game.due_at() if self.games.get(game.game_id) is game else None
-        wait = self._waits.get(game.game_id)
-        if wait is None or wait[0] != due_at:
-            if wait is not None:
-                wait[1].cancel()
-                del self._waits[game.game_id]
-            if due_at is not None:
-                timer = self.call_later(due_at - self.now, self._time_passed, game)
-                self._waits[game.game_id] = (due_at, timer)
+        self._waits.set(game, game.due_at() if self.games.get(game.game_id) is game else None)
         if self.launcher.reporter.reporting and self._time_report is None:
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
         self.launcher.players_counted(len(self.controllers))
         self.post(self._end_if_done)  # after what the game has told on the way
 
     def _time_passed(self, game: GameServer) -> None:
-        del self._waits[game.game_id]
         if game.pass_time():
             with self._lock:
                 self.games.forget(game)
@@ -315,8 +286,6 @@ class GameListener(CentralTask):
 
     def stop_waits(self) -> None:
         """No time passes for the games from now on."""
-        for _, timer in self._waits.values():
-            timer.cancel()
         self._waits.clear()
 
     def resume_waits(self, seconds: float) -> None:

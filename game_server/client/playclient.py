@@ -2,39 +2,26 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
-from connhandler import CentralTask, DisconnectReason, PeerConnected, PeerDisconnected, ProtocolError, Timer
+from connhandler import DisconnectReason, PeerConnected, PeerDisconnected
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server import protocol as game_protocol
 from game_server.client.gameserverhandler import GameServerPeer
+from game_server.client.gamevisitor import GameConnection, GameVisitor
 from game_server.client.loginserverhandler import LoginServerPeer
 from game_server.client.view import View
 from game_server.client.visit import Visit
-from game_server.model import IllegalMove
 from login_server import protocol as login_protocol
 
 logger = logging.getLogger(__name__)
 
 PROGRAM = "play"
 
-GIVE_UP_SECONDS = 90.0
-"""A lost connection to a game is given up after so long: a game waits a minute for a lost player."""
-
-ARRIVE_SECONDS = 20.0
-"""A game server that cannot be reached for so long at first is given up."""
-
 QUIET_SECONDS = 3.0
 """A login server that has not answered after so long is worth a word."""
-
-
-SERVER_ERROR = 500
-"""From this HTTP status on, it is the server that cannot right now; below, the player that may not."""
-
-FINAL_CODES = set(game_protocol.CloseCode)
-"""A connection to a game that was closed with one of these is not made again."""
 
 
 class Credentials(Struct):
@@ -45,14 +32,7 @@ class Credentials(Struct):
     register: bool = False
 
 
-class GameConnection(Protocol):
-    """What the client needs of the handler that keeps the connection to a game server."""
-
-    def close(self) -> None:
-        """End the connection and make no new one. Returns at once."""
-
-
-class PlayClient(CentralTask):
+class PlayClient(GameVisitor):
     """Logs in, follows the list of servers, looks for games and plays them. What to do, its view decides.
 
     Args:
@@ -63,7 +43,6 @@ class PlayClient(CentralTask):
 
     Attributes:
         servers: by id, as the login server lists them.
-        visit: the game that the player is in or goes to; None in the lobby.
         rejected: why the login server does not let this player in; empty while it may.
         untrusted: why the login server's certificate was not accepted; empty while it was or may be.
         end: called with a reason when the client is to end; the program sets it.
@@ -76,23 +55,15 @@ class PlayClient(CentralTask):
         connect: Callable[[Visit], GameConnection],
         **kwargs: Any,
     ) -> None:
-        super().__init__("play", **kwargs)
+        super().__init__(view, connect, **kwargs)
         self.credentials = credentials
-        self.view = view
         self.servers: dict[str, login_protocol.ServerInfo] = {}
-        self.visit: Visit | None = None
         self.rejected = ""
         self.untrusted = ""
         self.end: Callable[[str], None] = lambda why: self.stop()
-        self._connect = connect
         self._login_server: LoginServerPeer | None = None
         self._was_logged_in = False
         self._wish: login_protocol.FindMatch | login_protocol.JoinServer | None = None
-        self._game_server: GameServerPeer | None = None
-        self._connection: GameConnection | None = None
-        self._visits = 0
-        self._patience: Timer | None = None
-        self._asked_from = 0
         self.dispatch = {
             (LoginServerPeer, PeerConnected): self.login_server_connected,
             (LoginServerPeer, Welcome): self.login_server_welcome,
@@ -115,6 +86,7 @@ class PlayClient(CentralTask):
             (GameServerPeer, game_protocol.Joined): self.joined,
             (GameServerPeer, game_protocol.GameEvent): self.game_event,
             (GameServerPeer, game_protocol.Response): self.responded,
+            (GameServerPeer, game_protocol.Moved): self.moved,
             (GameServerPeer, game_protocol.Notice): self.notice,
             (GameServerPeer, PeerDisconnected): self.game_server_disconnected,
         }
@@ -141,21 +113,6 @@ class PlayClient(CentralTask):
             self._login_server.send(login_protocol.CancelMatch())
         else:
             self._wish = None
-            self._back_to_lobby()
-
-    def drop(self, column: int) -> None:
-        """Args:
-        column: from 0.
-        """
-        self._command(game_protocol.Drop(column=column))
-
-    def resign(self) -> None:
-        self._command(game_protocol.Resign())
-
-    def leave_game(self) -> None:
-        """Leave the visit for good; `View.in_lobby` follows."""
-        if self.visit is not None:
-            self._end_visit()
             self._back_to_lobby()
 
     # --- the login server ---------------------------------------------------------------------------
@@ -193,7 +150,7 @@ class PlayClient(CentralTask):
     def server_list(self, peer: LoginServerPeer, message: login_protocol.ServerList) -> None:
         self.servers = {server.server_id: server for server in message.servers}
         self.view.servers_changed(list(self.servers.values()))
-        self._leave_what_is_gone()
+        self._look_for_game(self.servers)
         if self._wish is not None:
             peer.send(self._wish)
         else:
@@ -204,7 +161,7 @@ class PlayClient(CentralTask):
             self.servers.pop(server_id, None)
         self.servers |= {server.server_id: server for server in message.changed}
         self.view.servers_changed(list(self.servers.values()))
-        self._leave_what_is_gone()
+        self._look_for_game(self.servers)
 
     def login_server_refused(self, peer: LoginServerPeer, message: Refused) -> None:
         if message.about == "register" and message.code == "name_taken":
@@ -237,10 +194,12 @@ class PlayClient(CentralTask):
     def match_found(self, peer: LoginServerPeer, message: login_protocol.MatchFound) -> None:
         others = " and ".join(player for player in message.players if player != self.credentials.name)
         self.view.said(f"matched with {others}")
+        self._wish = None
         self._go(message.server_id, message.address, message.port, message.match_id, message.ticket)
 
     def join_granted(self, peer: LoginServerPeer, message: login_protocol.JoinGranted) -> None:
         game_id = message.match_id or game_protocol.ANY_GAME
+        self._wish = None
         self._go(message.server_id, message.address, message.port, game_id, message.ticket)
 
     def match_running(self, peer: LoginServerPeer, message: login_protocol.MatchRunning) -> None:
@@ -261,59 +220,6 @@ class PlayClient(CentralTask):
     def ping(self, peer: LoginServerPeer, message: Ping) -> None:
         peer.send(Pong())
 
-    # --- the game server ----------------------------------------------------------------------------
-
-    def joined(self, peer: GameServerPeer, message: game_protocol.Joined) -> None:
-        if self.visit is not None and self._is_current(peer):
-            peer.logged_in = True
-            self._game_server = peer
-            self._asked_from = 0
-            self._be_patient(None)
-            self.visit.joined(message)
-            self._game_changed(self.visit)
-
-    def game_event(self, peer: GameServerPeer, message: game_protocol.GameEvent) -> None:
-        visit = self.visit
-        if visit is None or not self._is_current(peer):
-            return
-        try:
-            happened = visit.apply(message)
-        except (IllegalMove, ValueError) as error:
-            raise ProtocolError(f"event {message.sequence} cannot be: {error}") from error
-        if happened:
-            self._game_changed(visit)
-        elif message.sequence > visit.next_sequence != self._asked_from:
-            self._asked_from = visit.next_sequence
-            peer.send(game_protocol.Events(from_sequence=visit.next_sequence))
-
-    def responded(self, peer: GameServerPeer, message: game_protocol.Response) -> None:
-        """What a command that was carried out has changed, the events have told."""
-        if message.error is not None and self._is_current(peer):
-            self.view.troubled(message.error.message)
-
-    def notice(self, peer: GameServerPeer, message: game_protocol.Notice) -> None:
-        if self._is_current(peer):
-            self.view.said(f"the game server says: {message.text}")
-
-    def game_server_refused(self, visit: int, status: int, reason: str) -> None:
-        """The game server does not let the player in. What is only so for now is tried again by itself."""
-        if self.visit is None or self.visit.number != visit:
-            return
-        if status >= SERVER_ERROR:
-            self.view.troubled(reason)
-        else:
-            self._not_let_in(reason)
-
-    def game_server_disconnected(self, peer: GameServerPeer, message: PeerDisconnected) -> None:
-        if not self._is_current(peer):
-            return
-        self._game_server = None
-        if message.code in FINAL_CODES:
-            self._not_let_in(message.detail)
-        elif self._patience is None:
-            self.view.troubled("the connection to the game is lost; connecting again")
-            self._be_patient(GIVE_UP_SECONDS)
-
     # --- both ---------------------------------------------------------------------------------------
 
     def shutting_down(self, peer: LoginServerPeer | GameServerPeer, message: ShuttingDown) -> None:
@@ -326,71 +232,10 @@ class PlayClient(CentralTask):
         if self._login_server is not None:
             self._login_server.send(wish)
 
-    def _go(self, server_id: str, address: str, port: int, game_id: str, ticket: str) -> None:
-        self._wish = None
-        if self.visit is not None:
-            self._end_visit()
-        self._visits += 1
-        self.visit = Visit(self._visits, server_id, address, port, game_id, ticket)
-        self.view.joining(self.visit)
-        self._be_patient(ARRIVE_SECONDS)
-        self._connection = self._connect(self.visit)
-
-    def _command(self, command: game_protocol.Drop | game_protocol.Resign) -> None:
-        if self._game_server is not None:
-            self._game_server.send(command)
-        else:
-            self.view.troubled("there is no connection to the game right now")
-
-    def _not_let_in(self, reason: str) -> None:
-        self.view.troubled(f"the game server does not let you in: {reason}")
-        self.leave_game()
-
-    def _is_current(self, peer: GameServerPeer) -> bool:
-        return self.visit is not None and peer.visit == self.visit.number
-
-    def _game_changed(self, visit: Visit) -> None:
-        self.view.game_changed(visit)
-        if visit.over:
-            self._end_visit()
-            self.view.game_over(visit)
-            self._back_to_lobby()
-
     def _back_to_lobby(self) -> None:
         if self.visit is None and self._wish is None and self._login_server is not None:
             self.view.in_lobby()
 
-    def _end_visit(self) -> None:
-        self.visit = self._game_server = None
-        self._be_patient(None)
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _be_patient(self, seconds: float | None) -> None:
-        """Give the visit up after so many seconds; None: not any more."""
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        if seconds is not None:
-            self._patience = self.call_later(seconds, self._lose_patience)
-
     def _break_silence(self) -> None:
         if not self._was_logged_in:
             self.view.troubled("the login server does not answer; still trying")
-
-    def _leave_what_is_gone(self) -> None:
-        """A server that is ready somewhere else than where our game was has begun anew, and the game is lost."""
-        visit = self.visit
-        server = self.servers.get(visit.server_id) if visit is not None else None
-        if visit is None or server is None or self._game_server is not None or server.state != "ready":
-            return
-        if (server.address, server.port) != (visit.address, visit.port):
-            self.view.troubled("the game server was started anew, and your game is lost")
-            self.leave_game()
-
-    def _lose_patience(self) -> None:
-        self._patience = None
-        if self.visit is not None:
-            self.view.troubled("the game server cannot be reached")
-            self.leave_game()

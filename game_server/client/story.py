@@ -91,6 +91,11 @@ class Story(View):
                 self.said(f"sees {player} return")
         self._move_if_it_is_my_turn(visit)
 
+    def came_along(self, visit: Visit) -> None:
+        """What it has thought of is said, or will be."""
+        self.said(f"goes on at {visit.address}:{visit.port}")
+        self._move_if_it_is_my_turn(visit)
+
     def game_over(self, visit: Visit) -> None:
         self.finished = True
         if visit.game is not None:

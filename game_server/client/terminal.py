@@ -102,6 +102,9 @@ class Terminal(View):
                 self._news.append(f"{self.style.clean(player, 24)} is back.")
         self.draw()
 
+    def came_along(self, visit: Visit) -> None:
+        self.said("The game goes on there.")
+
     def game_over(self, visit: Visit) -> None:
         self.last_words = describe(visit, self.style)
         self._switch(GameOver(self))

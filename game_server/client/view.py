@@ -49,5 +49,8 @@ class View:
     def game_changed(self, visit: Visit) -> None:
         """The player's game stands otherwise than before; `visit.last` says why, if it was seen to happen."""
 
+    def came_along(self, visit: Visit) -> None:
+        """The player's game goes on at another game server; what was said on the way there is said."""
+
     def game_over(self, visit: Visit) -> None:
         """The player's game has ended; `in_lobby` follows."""

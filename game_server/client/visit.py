@@ -8,7 +8,7 @@ class Visit:
     """A player's visit to one game: from the ticket to the game's end, over as many connections as it takes.
 
     Args:
-        number: of this visit, in this client.
+        number: of this visit, in this client; another one after each move.
         server_id: of the game server.
         address: of the game server.
         port: of the game server.
@@ -22,6 +22,8 @@ class Visit:
         players: in the order of their seats.
         present: those who are connected.
         last: the last event, if it was seen to happen.
+        unanswered: the commands that were sent and have no response yet, the oldest first.
+        moving: whether the game goes on at another game server, and the player is on the way there.
     """
 
     def __init__(self, number: int, server_id: str, address: str, port: int, game_id: str, ticket: str) -> None:
@@ -38,6 +40,8 @@ class Visit:
         self.present: list[str] = []
         self.begun = False
         self.last: protocol.AnyEvent | None = None
+        self.unanswered: list[protocol.Drop | protocol.Resign | protocol.Events] = []
+        self.moving = False
         self._sequence = 0
 
     @property
@@ -69,6 +73,7 @@ class Visit:
         self.present = state.present
         self.begun = state.begun
         self.last = None
+        self.moving = False
         self._sequence = state.sequence
 
     def apply(self, event: protocol.GameEvent) -> bool:

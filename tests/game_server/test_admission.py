@@ -79,7 +79,7 @@ def test_a_ticket_that_is_not_good_does_not_let_in(hall: "Hall") -> None:
 
 
 def test_the_log_says_which_issuer_was_expected(hall: "Hall", caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "game_server.listener")
+    caplog.set_level("INFO", "game_server.door")
     private = generate_key_pair()[0]
     other = TicketIssuer(private, "\x1b" + "x" * 100)
     other._key = hall.issuer._key

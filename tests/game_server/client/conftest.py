@@ -65,6 +65,9 @@ class Diary(View):
     def game_changed(self, visit: Visit) -> None:
         self.entries.append(visit.last)
 
+    def came_along(self, visit: Visit) -> None:
+        self.entries.append("came_along")
+
     def game_over(self, visit: Visit) -> None:
         self.entries.append("game_over")
 

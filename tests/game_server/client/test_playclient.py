@@ -236,7 +236,7 @@ def test_a_game_that_cannot_be_reached_again_is_given_up(desk: "Desk") -> None:
     assert desk.connections[0].closed
 
 
-def test_a_game_whose_server_was_started_anew_is_lost(desk: "Desk", made: "type[Made]") -> None:
+def test_a_game_whose_server_is_somewhere_else_now_is_looked_for_there(desk: "Desk", made: "type[Made]") -> None:
     game_server = desk.playing()
     moved = ServersChanged(changed=[made.server("here/four", port=7001)], removed=[])
     login_server = desk.logged_in()
@@ -247,8 +247,14 @@ def test_a_game_whose_server_was_started_anew_is_lost(desk: "Desk", made: "type[
     assert desk.client.visit is not None
     diary(desk)
     login_server.receives(desk.client, moved)
-    lost = "trouble: the game server was started anew, and your game is lost"
-    assert diary(desk) == [["here/four"], lost, "in_lobby"]
+    assert diary(desk) == [["here/four"]]
+    assert [connection.closed for connection in desk.connections] == [True, False]
+    visit = desk.connections[1].visit
+    assert (visit.port, visit.resume_key) == (7001, "key")
+    there = desk.game_server()
+    refused = protocol.CloseCode.NOT_LET_IN
+    desk.client.handle(PeerDisconnected(there.peer, DisconnectReason.CLOSED_BY_PEER, "no such key", code=refused))
+    assert diary(desk) == ["trouble: the game server does not let you in: no such key", "in_lobby"]
 
 
 def test_a_game_that_cannot_be_reached_at_all_is_given_up_sooner(desk: "Desk", made: "type[Made]") -> None:
@@ -258,7 +264,7 @@ def test_a_game_that_cannot_be_reached_at_all_is_given_up_sooner(desk: "Desk", m
     assert diary(desk) == ["trouble: the game server cannot be reached", "in_lobby"]
 
 
-@pytest.mark.parametrize("code", list(protocol.CloseCode))
+@pytest.mark.parametrize("code", sorted(set(protocol.CloseCode) - {protocol.CloseCode.MOVED}))
 def test_a_close_for_good_ends_the_visit(desk: "Desk", code: protocol.CloseCode) -> None:
     game_server = desk.playing()
     diary(desk)
@@ -266,6 +272,62 @@ def test_a_close_for_good_ends_the_visit(desk: "Desk", code: protocol.CloseCode)
     desk.client.handle(closed)
     assert diary(desk) == ["trouble: the game server does not let you in: you came back", "in_lobby"]
     assert desk.connections[0].closed
+
+
+def moved() -> protocol.Moved:
+    return protocol.Moved(address="127.0.0.1", port=7001, game_id="m1", resume_key="key")
+
+
+def test_a_game_that_moves_is_followed_and_what_had_no_answer_is_said_again(desk: "Desk", made: "type[Made]") -> None:
+    first = desk.playing()
+    desk.client.drop(3)
+    desk.happens(first, PieceDropped(player="alice", column=3, row=0, next_player="bob"))
+    first.receives(desk.client, protocol.Response(status="ok", command="drop"))
+    desk.happens(first, PieceDropped(player="bob", column=3, row=1, next_player="alice"))
+    desk.client.drop(4)
+    assert first.take() == [protocol.Drop(column=3), protocol.Drop(column=4)]
+    diary(desk)
+    first.receives(desk.client, moved())
+    desk.client.resign()
+    assert diary(desk) == ["the game moves to another server"]
+    assert [connection.closed for connection in desk.connections] == [True, False]
+    visit = desk.client.visit
+    assert visit is not None
+    assert (visit.address, visit.port, visit.game_id, visit.resume_key) == ("127.0.0.1", 7001, "m1", "key")
+    desk.logged_in().receives(desk.client, ServersChanged(changed=[made.server("here/four")], removed=[]))
+    assert len(desk.connections) == 2
+
+    first.disconnects(desk.client, DisconnectReason.CLOSED_BY_US)
+    diary(desk)
+    second = desk.game_server()
+    second.receives(desk.client, made.joined(moves=(3, 3)))
+    assert second.take() == [protocol.Drop(column=4), protocol.Resign()]
+    assert diary(desk) == ["came_along"]
+    desk.happens(second, PieceDropped(player="alice", column=4, row=0, next_player="bob"))
+    second.receives(desk.client, protocol.Response(status="ok", command="drop"))
+    second.receives(desk.client, moved())
+    third = desk.game_server()
+    third.receives(desk.client, made.joined(moves=(3, 3, 4)))
+    assert third.take() == [protocol.Resign()]
+    assert desk.client.visit is visit
+
+
+def test_a_game_that_has_ended_meanwhile_is_over_when_its_player_comes(desk: "Desk", made: "type[Made]") -> None:
+    desk.playing().receives(desk.client, moved())
+    diary(desk)
+    over = made.joined()
+    assert over.state.game is not None
+    over.state.game.reason = "resigned"
+    desk.game_server().receives(desk.client, over)
+    assert diary(desk) == ["came_along", "game_over", "in_lobby"]
+
+
+def test_a_successor_that_cannot_be_reached_is_given_up(desk: "Desk") -> None:
+    desk.playing().receives(desk.client, moved())
+    diary(desk)
+    desk.pass_seconds(90)
+    assert diary(desk) == ["trouble: the game server cannot be reached", "in_lobby"]
+    assert all(connection.closed for connection in desk.connections)
 
 
 def test_a_close_because_the_server_stops_does_not_end_the_visit(desk: "Desk") -> None:

@@ -95,6 +95,23 @@ def test_a_move_that_may_be_lost_with_its_connection_is_made_again(teller: Telle
     assert len(again.take()) == 1
 
 
+def test_a_move_is_made_once_when_the_game_moves(teller: Teller, made: "type[Made]") -> None:
+    """Thought of before and said on the way, or said before and not answered: both go along."""
+    moved = protocol.Moved(address="127.0.0.1", port=7001, game_id="m1", resume_key="key")
+    here = teller.desk.playing()
+    here.receives(teller.desk.client, moved)
+    teller.desk.pass_seconds(1)
+    there = teller.desk.game_server()
+    there.receives(teller.desk.client, made.joined())
+    assert len(there.take()) == 1
+    there.receives(teller.desk.client, moved)
+    again = teller.desk.game_server()
+    again.receives(teller.desk.client, made.joined())
+    teller.desk.pass_seconds(5)
+    assert len(again.take()) == 1
+    assert teller.take()[-1] == "alice: goes on at 127.0.0.1:7001"
+
+
 def test_it_does_not_move_when_it_is_not_its_turn(teller: Teller) -> None:
     game_server = teller.desk.playing("bob")
     teller.desk.pass_seconds(5)

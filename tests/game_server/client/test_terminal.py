@@ -340,3 +340,17 @@ def test_where_nothing_can_be_replaced_nothing_is_printed_twice() -> None:
         screen.show(["one"], "> ", typed)
     screen.finish()
     assert stream.getvalue() == "one\n> \n"
+
+
+def test_a_game_that_moves_stays_on_the_screen(person: Person, made: "type[Made]") -> None:
+    game_server = playing(person)
+    moved = protocol.Moved(address="127.0.0.1", port=7001, game_id="m1", resume_key="key")
+    game_server.receives(person.desk.client, moved)
+    screen = person.sees()
+    assert "the game moves to another server" in screen
+    assert "It is your turn." in screen
+    person.types("3")
+    there = person.desk.game_server()
+    there.receives(person.desk.client, made.joined())
+    assert there.take() == [protocol.Drop(column=2)]
+    assert "The game goes on there." in person.sees()
