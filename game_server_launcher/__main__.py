@@ -52,6 +52,7 @@ def launch(argv: Sequence[str]) -> int:
     from game_server_launcher.loginserverhandler import LoginServerHandler
     from game_server_launcher.runfolder import RunFolder, RunFolderError
     from game_server_launcher.runner import Runner
+    from game_server_launcher.statusquery import StatusQueries
 
     config = load_configuration(
         LauncherConfig,
@@ -86,6 +87,7 @@ def launch(argv: Sequence[str]) -> int:
         controllers.listen()
         runner = Runner(folder, work, config.controller_address, controllers.port)
         consoles = GameConsoles(queue)
+        queries = StatusQueries()
         launcher = Launcher(
             config.name,
             key,
@@ -93,6 +95,7 @@ def launch(argv: Sequence[str]) -> int:
             folder,
             runner,
             consoles,
+            queries,
             file_pool=files,
             work_pool=work,
             leave_running=config.leave_running,
@@ -110,6 +113,7 @@ def launch(argv: Sequence[str]) -> int:
             hurry.close()
             runner.close()
             consoles.close_all()
+            queries.close_all()
     except OSError as error:
         return _end(error.strerror or error, 1)
     finally:

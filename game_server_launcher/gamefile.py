@@ -31,7 +31,9 @@ from game_server_launcher.gametables import (
     ReadyByController,
     ReadyByOutput,
     ReadyByPort,
+    ReadyByStatus,
     Restart,
+    Status,
     StopByCommand,
     StopByController,
     StopByInput,
@@ -109,7 +111,8 @@ class GameFile(Table, frozen=True):
     console: Console | None = None
     admission: Admission = Admission()
     log: Log | None = None
-    ready: ReadyByController | ReadyByOutput | ReadyByPort = ReadyByController()
+    status: Status | None = None
+    ready: ReadyByController | ReadyByOutput | ReadyByPort | ReadyByStatus = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
     map_change: MapChange = MapChange()
@@ -274,6 +277,8 @@ def _check(game: GameFile) -> None:
             re.compile(game.ready.pattern)
         except re.error as error:
             raise ValueError(f"Expected a regular expression: {error} - at `ready.pattern`") from error
+    if isinstance(game.ready, ReadyByStatus) and game.status is None:
+        raise ValueError("'status' needs a [status], which says how the game is asked - at `ready.by`")
     if game.log is not None:
         logpatterns.check(game.log)
     ports = game.ports

@@ -48,6 +48,12 @@ class ReadyByPort(Table, frozen=True, tag_field="by", tag="port"):
     seconds: Seconds = 30.0
 
 
+class ReadyByStatus(Table, frozen=True, tag_field="by", tag="status"):
+    """The game answers the questions of `[status]`."""
+
+    seconds: Seconds = 30.0
+
+
 class StopByController(Table, frozen=True, tag_field="by", tag="controller"):
     """The game's own controller is told, with `StopServer`."""
 
@@ -142,3 +148,11 @@ class MapChange(Table, frozen=True):
     by: Literal["", "console", "successor"] = ""
     seconds: Seconds = 10.0
     """So long players may take to move to the successor; who has not moved then loses the connection."""
+
+
+class Status(Table, frozen=True):
+    """The game answers questions about itself by UDP, on the port where it is played (`statusformats.py`)."""
+
+    kind: Literal["quake3", "teeworlds"]
+    seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    """Between two questions."""

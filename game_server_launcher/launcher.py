@@ -1,8 +1,8 @@
 """The launcher's central task: owns all its state, and handles every message of controllers and login server.
 
 What controllers say is handled in `controllerdesk.py`, what consoles say in `consoledesk.py`, what the output of games
-says in `logdesk.py`, what is done about processes in `supervision.py`, what the login server is told in `listing.py`,
-how match results get there in `delivery.py`. All of it runs in this one task.
+says in `logdesk.py`, what games answer in `statusdesk.py`, what is done about processes in `supervision.py`, what the
+login server is told in `listing.py`, how match results get there in `delivery.py`. All of it runs in this one task.
 """
 
 import logging
@@ -35,6 +35,7 @@ from game_server_launcher.operations import Operations
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
 from game_server_launcher.statefiles import StateFiles
+from game_server_launcher.statusdesk import Queries, StatusDesk
 from game_server_launcher.stopping import patience
 from game_server_launcher.succession import Outcome, Succession, who_is_current
 from game_server_launcher.supervision import GameRunner, Supervision
@@ -55,6 +56,7 @@ class Launcher(CentralTask):
         folder: locked by this process.
         runner: of the processes.
         consoles: the connections to those that have one.
+        queries: to those that can be asked by UDP.
         file_pool: of one thread, for the journal and the state files.
         work_pool: for measuring.
         leave_running: at the end, leave the processes running.
@@ -74,6 +76,7 @@ class Launcher(CentralTask):
         folder: RunFolder,
         runner: GameRunner,
         consoles: ConsoleConnections,
+        queries: Queries,
         *,
         file_pool: WorkerPool,
         work_pool: WorkerPool,
@@ -107,6 +110,7 @@ class Launcher(CentralTask):
         self._controllers.supervision = self._supervision
         self._controllers.succession = self._succession
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
+        self._status = StatusDesk(self, self.servers, queries, self._listing, self._state_files, self._supervision)
         self._door = DoorDesk(self, folder, file_pool)
         self._logs = LogDesk(self, self._listing, self._state_files)
         self.maps = MapChanger(self._consoles, self._succession)
@@ -344,6 +348,7 @@ class Launcher(CentralTask):
 
     def run_began(self, server: GameServer) -> None:
         self._consoles.open(server)
+        self._status.open(server)
 
     def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
         return self._consoles.send(server, console.Shutdown()) or self._controllers.send(
@@ -355,6 +360,7 @@ class Launcher(CentralTask):
 
     def run_ended(self, server: GameServer, reason: str) -> None:
         self._consoles.close(server)
+        self._status.close(server)
         self._controllers.dismiss(server)
         results = cut_short(server, reason, self.now)
         for result in results:

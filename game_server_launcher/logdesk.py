@@ -46,7 +46,8 @@ class LogDesk:
                 server.map = fact.map
             elif isinstance(fact, Said):
                 self._tell(server, f"{fact.player}: {fact.text}", logging.DEBUG)
-        server.players = len(server.here)
+        if server.answer is None:  # Else that is what counts.
+            server.players = len(server.here)
         self._listing.changed(server)
         if server.map != map_before:
             self._state_files.save_soon(server)

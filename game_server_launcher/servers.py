@@ -4,6 +4,7 @@ No socket, no process, no clock, no timer: the central task owns these and chang
 """
 
 import enum
+from collections.abc import Iterable
 from itertools import islice
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ import msgspec
 from connhandler import ProtocolError
 from game_server_launcher.events import Event
 from game_server_launcher.gamefile import GameFile
+from game_server_launcher.statusformats import GameStatus
 from login_server import protocol
 
 _T = TypeVar("_T")
@@ -149,6 +151,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         clients: by client id, who was let stay in a game with a console.
         events: what happened among its players, as its console or its output shows it: the last ones.
         here: who is there, as the game's output says: names by what the game calls their connections.
+        answer: what the game said of itself when it was last asked; None where it is not asked, or has not answered.
     """
 
     name: str
@@ -185,6 +188,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     clients: dict[int, Client] = {}
     events: list[Event] = []
     here: dict[str, str] = {}
+    answer: GameStatus | None = None
     cpu_percent: float = 0.0
     rss_bytes: int = 0
     dropped_output_bytes: int = 0
@@ -232,7 +236,10 @@ class GameServer(msgspec.Struct, kw_only=True):
     @property
     def names(self) -> list[str]:
         """Who is there, where that is known; no more than a list can show."""
-        names = (client.name for client in self.clients.values()) if self.clients else self.here.values()
+        if self.answer is not None:
+            names: Iterable[str] = self.answer.players
+        else:
+            names = (client.name for client in self.clients.values()) if self.clients else self.here.values()
         return [name[:MAX_NAME] for name in islice(names, MAX_NAMES_SHOWN)]
 
     def begin_run(self, now: float, token: str, console_password: str = "") -> None:
@@ -250,6 +257,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.players = 0
         self.clients = {}
         self.here = {}
+        self.answer = None
         self.outcome = ""
 
     def end_run(self) -> None:
@@ -262,6 +270,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.players = 0
         self.clients = {}
         self.here = {}
+        self.answer = None
         self.cpu_percent = 0.0
         self.rss_bytes = 0
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from connhandler import CentralTask, Timer
-from game_server_launcher.gametables import ReadyByController
+from game_server_launcher.gametables import ReadyByController, ReadyByStatus
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State, is_over
@@ -103,14 +103,14 @@ class Supervision:
         server.run += 1
         server.adopted = True
         server.state = State.STARTING
-        by_controller = isinstance(server.game.ready, ReadyByController)  # which will say it once more
+        told_again = isinstance(server.game.ready, ReadyByController | ReadyByStatus)
         found = Found(
             pid=saved.pid,
             created_at=saved.created_at,
             port=saved.port,
             output_from=saved.output_from,
             console_port=saved.console_port,
-            was_ready=saved.state is State.READY and not by_controller,
+            was_ready=saved.state is State.READY and not told_again,
         )
         self._runner.adopt(run_of(server), found)
 
@@ -189,6 +189,19 @@ class Supervision:
             self._ended(server)
         elif server.state is State.READY and isinstance(server.game.ready, ReadyByController):
             self._enter(server, State.AWAY, "its controller is away")
+            self._set_timer(server, AWAY_SECONDS, self._silent)
+
+    def answered(self, server: GameServer) -> None:
+        """The game answers questions about itself (`[status]`)."""
+        lost = server.state in (State.AWAY, State.SILENT) and not isinstance(server.game.ready, ReadyByController)
+        if lost or isinstance(server.game.ready, ReadyByStatus):
+            self._ready(server)
+
+    def unanswered(self, server: GameServer) -> None:
+        """It has not answered for a while."""
+        if server.state is State.READY and not isinstance(server.game.ready, ReadyByController):
+            logger.warning("%s: it does not answer", server.name)
+            self._enter(server, State.AWAY, "it does not answer")
             self._set_timer(server, AWAY_SECONDS, self._silent)
 
     # --- what happens to processes (ProcessEvents) ---------------------------------------------------
@@ -291,8 +304,8 @@ class Supervision:
         )
 
     def _silent(self, server: GameServer) -> None:
-        logger.warning("%s: its controller has been away for %g s", server.name, AWAY_SECONDS)
-        self._enter(server, State.SILENT, "its controller is away")
+        logger.warning("%s: %s, for %g s now", server.name, server.reason, AWAY_SECONDS)
+        self._enter(server, State.SILENT, server.reason)
 
     def _does_not_end(self, server: GameServer) -> None:
         self._last_words[server.name] = (None, [])

@@ -373,7 +373,7 @@ def test_every_close_code_of_the_game_server_is_on_the_page() -> None:
 # --- the launcher's game files ----------------------------------------------------------------------
 
 TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
-    "ready": (gametables.ReadyByController, gametables.ReadyByOutput, gametables.ReadyByPort),
+    "ready": (gametables.ReadyByController, gametables.ReadyByOutput, gametables.ReadyByPort, gametables.ReadyByStatus),
     "stop": (gametables.StopByController, gametables.StopByInput, gametables.StopByCommand, gametables.StopBySignal),
     "restart": (gametables.Restart,),
     "output": (gametables.Output,),
@@ -381,6 +381,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "admission": (gametables.Admission,),
     "log": (gametables.Log,),
     "map_change": (gametables.MapChange,),
+    "status": (gametables.Status,),
 }
 
 

@@ -22,6 +22,7 @@ from game_server_launcher.protocol import (
 )
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runs import Found, ProcessEvents, Run
+from game_server_launcher.statusquery import StatusEvents
 from login_server.protocol import LauncherAccepted, LauncherLogIn
 
 PID = 1000
@@ -88,6 +89,27 @@ class FakeConsoles:
         self.opened.pop(server, None)
 
 
+class FakeQueries:
+    """Keeps which processes are asked about themselves: by server, the number of the run and the port."""
+
+    def __init__(self) -> None:
+        self.opened: dict[str, tuple[int, int]] = {}
+
+    def report_to(self, post: Callable[..., None], events: StatusEvents) -> None:
+        self._post = post
+        self._events = events
+
+    def open(self, server: str, run: int, game: GameFile, port: int) -> None:
+        self.opened[server] = (run, port)
+
+    def close(self, server: str) -> None:
+        self.opened.pop(server, None)
+
+    def tell(self, event: str, *args: Any) -> None:
+        """Tell the launcher `"answered"` or `"unanswered"`."""
+        self._post(getattr(self._events, event), *args)
+
+
 class World:
     """One launcher and the test's hands on everything around it.
 
@@ -102,6 +124,7 @@ class World:
         self.clock = ManualClock()
         self.runner = FakeRunner()
         self.consoles = FakeConsoles()
+        self.queries = FakeQueries()
         self.folder = RunFolder(path)
         self.pools = [WorkerPool(name, threads=1, max_queued=1000) for name in ("files", "work")]
         self.launcher = Launcher(
@@ -111,6 +134,7 @@ class World:
             self.folder,
             self.runner,
             self.consoles,
+            self.queries,
             file_pool=self.pools[0],
             work_pool=self.pools[1],
             clock=self.clock,
