@@ -37,6 +37,9 @@ class ConsolePlayers:
         server_of: the server of a console that has let us in; a `ProtocolError` for any other.
         listing: what the login server is told.
         state_files: of the servers.
+
+    Attributes:
+        votes: called with what a player says to everybody: a server, the player's name and the text.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class ConsolePlayers:
         listing: Listing,
         state_files: StateFiles,
     ) -> None:
+        self.votes: Callable[[GameServer, str, str], None] = lambda server, player, text: None
         self._central = central
         self._server_of = server_of
         self._listing = listing
@@ -101,6 +105,8 @@ class ConsolePlayers:
             client = server.clients.get(message.client_id)
             name = client.name if client is not None else message.name or "***"
             self._tell(server, f"{name}: {message.text}", logging.DEBUG)
+            if client is not None:
+                self.votes(server, client.name, message.text)
 
     def _take_stock(self, peer: ConsolePeer, server: GameServer, status: Status) -> None:
         before = server.clients

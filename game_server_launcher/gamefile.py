@@ -40,6 +40,7 @@ from game_server_launcher.gametables import (
     StopBySignal,
     Table,
     Text,
+    Vote,
 )
 from login_server.protocol import MatchPlayers
 
@@ -116,6 +117,7 @@ class GameFile(Table, frozen=True):
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
     map_change: MapChange = MapChange()
+    vote: Vote = Vote()
     output: Output = Output()
 
     @property

@@ -141,6 +141,18 @@ class Log(Table, frozen=True):
     chat: str = ""
 
 
+class Vote(Table, frozen=True):
+    """How players vote for the next map, of those in `maps`.
+
+    A map is chosen at once when more than `share` of those who are there want it; after `seconds` the vote has failed.
+    """
+
+    seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+    share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    pause_seconds: Seconds = 60.0
+    """So long no further vote begins."""
+
+
 class MapChange(Table, frozen=True):
     """How the map is changed: by a command on the game's `console`, or by a second process, the `successor`, that takes
     the games over; empty for the console where there is one, and not at all elsewhere."""

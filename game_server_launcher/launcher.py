@@ -39,6 +39,7 @@ from game_server_launcher.statusdesk import Queries, StatusDesk
 from game_server_launcher.stopping import patience
 from game_server_launcher.succession import Outcome, Succession, who_is_current
 from game_server_launcher.supervision import GameRunner, Supervision
+from game_server_launcher.votedesk import VoteDesk
 from login_server import protocol as login_protocol
 
 logger = logging.getLogger(__name__)
@@ -117,8 +118,11 @@ class Launcher(CentralTask):
         self.operations = Operations(
             self, self.servers, self._supervision, self._consoles, self._controllers, self.maps
         )
+        self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
+        self._consoles.players.votes = self._votes.said
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
+        self._login_server_version = 0
         self._last_refusal = ""
         self._all_stopped = Event()
         self.shutdown_seconds = self.limits.drain_seconds + max(
@@ -168,6 +172,7 @@ class Launcher(CentralTask):
             (LoginServerPeer, login_protocol.PlayersExpected): self.players_expected,
             (LoginServerPeer, login_protocol.SeatReserved): self.seat_reserved,
             (LoginServerPeer, login_protocol.PassesRevoked): self.passes_revoked,
+            (LoginServerPeer, login_protocol.MapVoteCast): self.map_vote_cast,
             (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
         }
@@ -253,6 +258,7 @@ class Launcher(CentralTask):
     def login_server_welcomes(self, peer: LoginServerPeer, message: Welcome) -> None:
         if message.version not in login_protocol.VERSIONS:
             raise ProtocolError(f"version {message.version} is none of {list(login_protocol.VERSIONS)}")
+        self._login_server_version = message.version
         peer.send(login_protocol.LauncherLogIn(name=self.launcher_name, key=self._key))
 
     def ping(self, peer: LoginServerPeer, message: Ping) -> None:
@@ -301,6 +307,15 @@ class Launcher(CentralTask):
     def passes_revoked(self, peer: LoginServerPeer, message: login_protocol.PassesRevoked) -> None:
         self._door.passes_revoked(message)
 
+    def map_vote_cast(self, peer: LoginServerPeer, message: login_protocol.MapVoteCast) -> None:
+        server = self._find(message.server_id)
+        try:
+            if server is None:
+                raise ValueError(f"there is no server {message.server_id}")
+            self._votes.cast(server, message.player, message.map)
+        except ValueError as error:
+            peer.send(login_protocol.MapVoteRefused(player=message.player, reason=str(error)))
+
     def match_recorded(self, peer: LoginServerPeer, message: login_protocol.MatchRecorded) -> None:
         self._delivery.recorded(message.match_id)
 
@@ -313,6 +328,14 @@ class Launcher(CentralTask):
             self._login_server = None
             self._listing.disconnected()
             self._delivery.disconnected()
+
+    def _tell_login_server(self, message: login_protocol.MapVoteChanged) -> None:
+        if self._login_server is not None and self._login_server_version >= 2:
+            self._login_server.send(message)
+
+    def _say(self, server: GameServer, text: str) -> None:
+        if not self._consoles.send(server, console.Say(text)):
+            self._controllers.send(server, protocol.Say(text=text))
 
     def _find(self, server_id: str) -> GameServer | None:
         server = find(self.servers, server_id.removeprefix(f"{self.launcher_name}/"))

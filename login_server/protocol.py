@@ -17,9 +17,9 @@ VERSIONS = (1, 2)
 """The protocol versions that this program speaks with launchers. Who speaks version 2 is also told of seats and
 of day passes that are void."""
 
-PLAYER_VERSIONS = (1, 2)
+PLAYER_VERSIONS = (1, 2, 3)
 """Those that it speaks with players. Who speaks version 2 is also told, without having asked, what `PlayerNews` holds:
-an old client would take that for a mistake of the login server."""
+an old client would take that for a mistake of the login server. Who speaks version 3 is also told of votes."""
 
 PLAYER_PORT = 9000
 LAUNCHER_PORT = 9001
@@ -38,6 +38,7 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 MatchPlayers = Annotated[int, Meta(ge=2, le=16)]
 Names = Annotated[list[Text], Meta(max_length=64)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Counts = Annotated[dict[Text, Count], Meta(max_length=64)]
 MAX_REVOKED = 10_000
 """Players whose day passes are void, in one message: the latest."""
 Revoked = Annotated[dict[Text, Seconds], Meta(max_length=MAX_REVOKED)]
@@ -126,6 +127,13 @@ class FindMatch(Message):
 
 class CancelMatch(Message):
     """Stop waiting for a match. Answer: `MatchCancelled`, or `Refused` when not waiting."""
+
+
+class VoteMap(Message):
+    """Vote for the next map of a server that one plays on. Answer: `MapVote`, or `Refused`. Only when logged in."""
+
+    server_id: Text
+    map: Text
 
 
 # --- login server to players ------------------------------------------------------------------------
@@ -240,6 +248,22 @@ class MatchRequests(Message):
     requests: Annotated[list[MatchRequest], Meta(max_length=64)]
 
 
+# The next one comes from version 3 on.
+
+
+class MapVote(Message):
+    """How a vote for the next map stands: the `votes` for each map, and how many are `needed` until `ends_at`.
+
+    `outcome` is empty while it goes on, and says what came of it when it has ended.
+    """
+
+    server_id: Text
+    votes: Counts
+    needed: Count
+    ends_at: Seconds
+    outcome: LongText = ""
+
+
 # --- launchers to login server ----------------------------------------------------------------------
 
 
@@ -264,6 +288,24 @@ class UpdateServer(Message):
 
 class UnregisterServer(Message):
     server_id: Text
+
+
+class MapVoteChanged(Message):
+    """How a vote for a server's next map stands, for these players. From version 2 on."""
+
+    server_id: Text
+    players: Names
+    votes: Counts
+    needed: Count
+    ends_at: Seconds
+    outcome: LongText = ""
+
+
+class MapVoteRefused(Message):
+    """A player's vote does not count. From version 2 on."""
+
+    player: Text
+    reason: LongText
 
 
 # The next ones tell what happens in a match. A game controller sends them to its launcher with an empty
@@ -367,11 +409,19 @@ class PassesRevoked(Message):
     whole: bool
 
 
+class MapVoteCast(Message):
+    """A player wants this map. Answer: `MapVoteChanged` or `MapVoteRefused`. From version 2 on."""
+
+    server_id: Text
+    player: Text
+    map: Text
+
+
 class MatchRecorded(Message):
     match_id: Text
 
 
-FromPlayer = Hello | Pong | Register | LogIn | ChangePassword | JoinServer | FindMatch | CancelMatch
+FromPlayer = Hello | Pong | Register | LogIn | ChangePassword | JoinServer | FindMatch | CancelMatch | VoteMap
 PlayerNews = MatchRunning | MatchOver | MatchRequests
 ToPlayer = (
     Welcome
@@ -388,11 +438,22 @@ ToPlayer = (
     | MatchFound
     | MatchCancelled
     | PlayerNews
+    | MapVote
 )
 MatchFact = (
     MapChanged | MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
 )
-FromLauncher = Hello | Pong | LauncherLogIn | RegisterServer | UpdateServer | UnregisterServer | MatchFact
+FromLauncher = (
+    Hello
+    | Pong
+    | LauncherLogIn
+    | RegisterServer
+    | UpdateServer
+    | UnregisterServer
+    | MapVoteChanged
+    | MapVoteRefused
+    | MatchFact
+)
 ToLauncher = (
     Welcome
     | Ping
@@ -402,5 +463,6 @@ ToLauncher = (
     | PlayersExpected
     | SeatReserved
     | PassesRevoked
+    | MapVoteCast
     | MatchRecorded
 )

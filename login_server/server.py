@@ -26,6 +26,8 @@ from login_server.protocol import (
     LauncherLogIn,
     LogIn,
     MapChanged,
+    MapVoteChanged,
+    MapVoteRefused,
     MatchEnded,
     MatchStarted,
     MatchTimeChanged,
@@ -37,6 +39,7 @@ from login_server.protocol import (
     TeamsChanged,
     UnregisterServer,
     UpdateServer,
+    VoteMap,
 )
 from login_server.reception import Reception
 from login_server.results import RecordedMatch
@@ -44,6 +47,7 @@ from login_server.servernews import ServerNews
 from login_server.state import State
 from login_server.statusdesk import StatusDesk
 from login_server.tickets import SeatIssuer, TicketIssuer
+from login_server.votedesk import VoteDesk
 
 HOUSEKEEPING_SECONDS = 5.0
 
@@ -95,6 +99,7 @@ class LoginServer(CentralTask):
         )
         launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, pass_desk, news, match_news)
         self._launcher_desk = launchers
+        votes = VoteDesk(state)
         self.status_desk = StatusDesk(self, state, version)
         early, late = reception.before_login, reception.after_login
         self.dispatch = {
@@ -107,6 +112,7 @@ class LoginServer(CentralTask):
             (PlayerPeer, JoinServer): late(matches.join_server),
             (PlayerPeer, FindMatch): late(matches.find_match),
             (PlayerPeer, CancelMatch): late(matches.cancel_match),
+            (PlayerPeer, VoteMap): late(votes.vote_map),
             (PlayerPeer, PeerDisconnected): self._player_disconnected,
             (LauncherPeer, PeerConnected): reception.connected,
             (LauncherPeer, Hello): reception.hello,
@@ -115,6 +121,8 @@ class LoginServer(CentralTask):
             (LauncherPeer, RegisterServer): late(launchers.put_server),
             (LauncherPeer, UpdateServer): late(launchers.put_server),
             (LauncherPeer, UnregisterServer): late(launchers.unregister_server),
+            (LauncherPeer, MapVoteChanged): late(votes.vote_changed),
+            (LauncherPeer, MapVoteRefused): late(votes.vote_refused),
             (LauncherPeer, MapChanged): late(launchers.map_changed),
             (LauncherPeer, MatchStarted): late(launchers.fact_told),
             (LauncherPeer, PlayerJoined): late(launchers.fact_told),

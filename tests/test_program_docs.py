@@ -380,6 +380,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "console": (gametables.Console,),
     "admission": (gametables.Admission,),
     "log": (gametables.Log,),
+    "vote": (gametables.Vote,),
     "map_change": (gametables.MapChange,),
     "status": (gametables.Status,),
 }

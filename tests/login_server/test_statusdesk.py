@@ -46,7 +46,7 @@ def test_an_empty_house(house: "House") -> None:
         "counters": {"connections": {}},
         "now": house.clock(),
         "uptime_seconds": 90.5,
-        "versions": {"program": "1.2.3", "protocol": [1, 2]},
+        "versions": {"program": "1.2.3", "protocol": [1, 2, 3]},
     }
 
 
