@@ -81,6 +81,7 @@ class PlayClient(GameVisitor):
             (LoginServerPeer, login_protocol.MatchRunning): self.match_running,
             (LoginServerPeer, login_protocol.MatchOver): self.match_over,
             (LoginServerPeer, login_protocol.MatchRequests): self.match_requests,
+            (LoginServerPeer, login_protocol.MapVote): self.map_voted,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
             (GameServerPeer, ShuttingDown): self.shutting_down,
             (GameServerPeer, game_protocol.Joined): self.joined,
@@ -114,6 +115,13 @@ class PlayClient(GameVisitor):
         else:
             self._wish = None
             self._back_to_lobby()
+
+    def vote_map(self, server_id: str, name: str) -> None:
+        """Vote for the next map of the server that the player plays on."""
+        if self._login_server is not None:
+            self._login_server.send(login_protocol.VoteMap(server_id=server_id, map=name))
+        else:
+            self.view.troubled("the login server is away: nobody counts votes now")
 
     # --- the login server ---------------------------------------------------------------------------
 
@@ -207,6 +215,9 @@ class PlayClient(GameVisitor):
 
     def match_over(self, peer: LoginServerPeer, message: login_protocol.MatchOver) -> None:
         self.view.missed(None)
+
+    def map_voted(self, peer: LoginServerPeer, message: login_protocol.MapVote) -> None:
+        self.view.map_voted(message)
 
     def match_requests(self, peer: LoginServerPeer, message: login_protocol.MatchRequests) -> None:
         self.view.wanted(message.requests)

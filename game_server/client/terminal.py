@@ -10,7 +10,7 @@ from game_server.client.view import View
 from game_server.client.visit import Visit
 from game_server.model import COLUMNS, PieceDropped
 from game_server.protocol import PlayerGone, PlayerReturned
-from login_server.protocol import MatchPending, MatchRequest, MatchRunning, ServerInfo
+from login_server.protocol import MapVote, MatchPending, MatchRequest, MatchRunning, ServerInfo
 
 NEWS = 4
 """So many lines of the last messages are shown."""
@@ -83,6 +83,13 @@ class Terminal(View):
         self._requests = [request for request in requests if request.game == self._game]
         self.draw()
 
+    def map_voted(self, vote: MapVote) -> None:
+        if vote.outcome:
+            self.said(f"The vote for the map has ended: {vote.outcome}.")
+        else:
+            counts = ", ".join(f"{name} {count}" for name, count in vote.votes.items())
+            self.said(f"Vote for the next map: {counts}; {vote.needed} needed. Type v MAP.")
+
     def joining(self, visit: Visit) -> None:
         self.last_words = ""
         self._news.clear()
@@ -152,6 +159,16 @@ class Terminal(View):
             self.client.resign()
         else:
             self.client.leave_game()
+
+    def vote(self, name: str) -> None:
+        server_id = "" if self._visit is None else self._visit.server_id
+        maps = next((server.maps for server in self._servers if server.server_id == server_id), [])
+        if name:
+            self.client.vote_map(server_id, name)
+        elif maps:
+            self.said(f"say which map is to be the next one: v MAP, one of {', '.join(maps)}")
+        else:
+            self.troubled("the map of this server is not voted for")
 
     def drop(self, column: int) -> None:
         self.client.drop(column - 1)
@@ -291,13 +308,16 @@ class Waiting(Mode):
 
 
 class Playing(Mode):
-    hint = f"1-{COLUMNS}: drop a piece   q: give up"
+    hint = f"1-{COLUMNS}: drop a piece   v MAP: vote for the next map   q: give up"
 
     def typed(self, line: str) -> None:
+        word, _, name = line.partition(" ")
         if line == "q":
             self.terminal.ask_to_resign()
         elif line.isascii() and line.isdigit() and 1 <= int(line) <= COLUMNS:
             self.terminal.drop(int(line))
+        elif word == "v":
+            self.terminal.vote(name.strip())
         elif line:
             self.terminal.troubled(f"type a column from 1 to {COLUMNS}, or q")
 

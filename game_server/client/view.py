@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from game_server.client.visit import Visit
-from login_server.protocol import MatchPending, MatchRequest, MatchRunning, ServerInfo
+from login_server.protocol import MapVote, MatchPending, MatchRequest, MatchRunning, ServerInfo
 
 if TYPE_CHECKING:
     from game_server.client.playclient import PlayClient
@@ -42,6 +42,9 @@ class View:
 
     def wanted(self, requests: Sequence[MatchRequest]) -> None:
         """These are all who want a match with the player now."""
+
+    def map_voted(self, vote: MapVote) -> None:
+        """So stands the vote for the next map of the server that the player plays on, or so it ended."""
 
     def joining(self, visit: Visit) -> None:
         """The player goes to a game server."""

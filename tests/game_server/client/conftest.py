@@ -114,8 +114,8 @@ class Desk:
         """A connection to the login server, up to the client's answer to `Welcome`."""
         connection = testing.FakeConnection(LoginServerPeer())
         connection.connected(self.client)
-        assert connection.take() == [Hello(versions=[1, 2], program="play")]
-        connection.receives(self.client, Welcome(version=2))
+        assert connection.take() == [Hello(versions=[1, 2, 3], program="play")]
+        connection.receives(self.client, Welcome(version=3))
         return connection
 
     def logged_in(self, *server_ids: str) -> LoginServer:

@@ -4,6 +4,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from connhandler.jsonmessage import Refused
 from game_server import protocol
@@ -16,6 +17,7 @@ from login_server.protocol import (
     CancelMatch,
     FindMatch,
     JoinServer,
+    MapVote,
     MatchCancelled,
     MatchOver,
     MatchPending,
@@ -23,6 +25,7 @@ from login_server.protocol import (
     MatchRequests,
     MatchRunning,
     ServersChanged,
+    VoteMap,
 )
 
 if TYPE_CHECKING:
@@ -270,6 +273,32 @@ def test_giving_up_is_asked_for_twice(person: Person) -> None:
     assert game_server.take() == []
     person.types("q", "y")
     assert game_server.take() == [protocol.Resign()]
+
+
+def test_voting_for_the_next_map(person: Person, made: "type[Made]") -> None:
+    login_server = in_lobby(person)
+    here = structs.replace(made.server("here/four"), maps=["7x6", "8x7"])
+    login_server.receives(person.desk.client, ServersChanged(changed=[here], removed=[]), made.match_found())
+    person.desk.game_server().receives(person.desk.client, made.joined())
+    login_server.take()
+    person.sees()
+    person.types("v")
+    assert "v MAP, one of 7x6, 8x7" in person.sees()
+    person.types("v 8x7")
+    assert login_server.take() == [VoteMap(server_id="here/four", map="8x7")]
+    stands = MapVote("here/four", {"8x7": 1}, needed=2, ends_at=60.0)
+    login_server.receives(person.desk.client, stands)
+    assert "Vote for the next map: 8x7 1; 2 needed. Type v MAP." in person.sees()
+    login_server.receives(person.desk.client, structs.replace(stands, outcome="8x7 was chosen"))
+    assert "The vote for the map has ended: 8x7 was chosen." in person.sees()
+    login_server.receives(person.desk.client, Refused("vote_refused", "the next may begin in 60 s", "vote_map"))
+    assert "the next may begin in 60 s" in person.sees()
+
+
+def test_no_vote_where_there_is_none(person: Person) -> None:
+    playing(person)
+    person.types("v 8x7", "v")
+    assert "not voted for" in person.sees()
 
 
 def test_giving_up_before_the_other_one_is_there_leaves_the_game(person: Person, made: "type[Made]") -> None:
