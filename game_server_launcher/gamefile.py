@@ -263,7 +263,7 @@ def _check(game: GameFile) -> None:
         if name.startswith(OUTPUT_FILE):
             raise ValueError(f"{name!r} is where the game's output goes - at `files`")
     for key in game.environment:
-        if not key or "=" in key or "\0" in key:
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key):
             raise ValueError(f"{key!r} cannot be the name of a variable - at `environment`")
     if game.map_change.by == "console" and game.console is None:
         raise ValueError("'console' needs a table [console] - at `map_change.by`")

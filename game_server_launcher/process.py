@@ -1,5 +1,7 @@
 """One process of a game: started in a session and a process group of its own, or found running and adopted.
 
+What is started is the game's keeper (`keeper.py`), and the game is the keeper's child.
+
 The session is what lets a match go on when the launcher dies: no signal of the launcher's terminal or group
 reaches it, and nothing it holds (output file, input FIFO) needs the launcher. The group is what lets the launcher end
 it whole, with every process that it has started. The end is seen through a pidfd, which works for a process
@@ -12,16 +14,22 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import gevent
 import psutil
 from gevent import get_hub, subprocess
+
+from game_server_launcher.keeper import NO_LIMITS, ProcessLimits, find_game, from_shell, kept
 
 logger = logging.getLogger(__name__)
 
 READ = 1
 """`loop.io`'s flag for readable, which a pidfd is once its process has ended."""
+
+REPORT_SECONDS = 10.0
+"""A keeper that has not started the game so long after its own start is watched without knowing the game's pid."""
 
 SAME_TIME_SECONDS = 2.0
 """A process's time of creation is computed from the system clock; when that is set, it moves a little."""
@@ -31,21 +39,35 @@ class GameProcess:
     """A process that was running a moment ago.
 
     Attributes:
-        pid: also the number of its session and its group.
-        created_at: unix time; with it, `pid` means this process and no later one.
+        pid: of the game itself.
+        group: the keeper's pid, and so the number of the game's session and group.
+        created_at: unix time, of the keeper; with it, `group` means this one and no later one.
+        killed: whether its group was sent KILL.
     """
 
-    def __init__(self, pid: int, created_at: float, pidfd: int, child: subprocess.Popen[bytes] | None) -> None:
+    def __init__(
+        self, group: int, created_at: float, pidfd: int, child: subprocess.Popen[bytes] | None, pid: int
+    ) -> None:
         self.pid = pid
+        self.group = group
         self.created_at = created_at
+        self.killed = False
         self._pidfd = pidfd
         self._child = child
+        self._game_watcher = _watch(pid, self._game_ended) if pid != group else None
 
     @classmethod
     def start(
-        cls, command: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: int, output: int
+        cls,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdin: int,
+        output: int,
+        own_folder: Path,
+        limits: ProcessLimits = NO_LIMITS,
     ) -> "GameProcess":
-        """Start one.
+        """Start one. Waits, as a task does, until the keeper has started the game.
 
         Args:
             command: the program and its arguments.
@@ -53,17 +75,19 @@ class GameProcess:
             environment: all of it.
             stdin: a descriptor, or `subprocess.DEVNULL`.
             output: a descriptor for stdout and stderr.
+            own_folder: where the keeper leaves the exit status.
+            limits: of each process.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: it cannot be started. A program that does not exist is no reason: see `check_program`.
         """
         child = subprocess.Popen(
-            command,
-            cwd=folder,
+            kept(command, folder, own_folder, limits),
+            cwd="/",
             env=environment,
             stdin=stdin,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=output,
             start_new_session=True,
         )
         try:
@@ -71,21 +95,24 @@ class GameProcess:
             created_at = psutil.Process(child.pid).create_time()
         except (OSError, psutil.NoSuchProcess):
             pidfd, created_at = -1, 0.0  # It has ended already; `wait` will say how.
-        return cls(child.pid, created_at, pidfd, child)
+        assert child.stdout is not None
+        with child.stdout as report:
+            said = gevent.with_timeout(REPORT_SECONDS, report.readline, timeout_value=b"").strip()
+        return cls(child.pid, created_at, pidfd, child, int(said or child.pid))
 
     @classmethod
-    def adopt(cls, pid: int, created_at: float) -> "GameProcess | None":
-        """Take up a process that an earlier launcher started; None if it is no more."""
+    def adopt(cls, group: int, created_at: float, pid: int = 0) -> "GameProcess | None":
+        """Take up a process that an earlier launcher started; None if its keeper is no more."""
         try:
-            pidfd = os.pidfd_open(pid)
+            pidfd = os.pidfd_open(group)
         except OSError:
             return None
         # The pidfd was opened first: what is true of the process now stays true of the pidfd's.
         try:
-            process = psutil.Process(pid)
+            process = psutil.Process(group)
             same = abs(process.create_time() - created_at) < SAME_TIME_SECONDS
             if same and process.status() != psutil.STATUS_ZOMBIE:
-                return cls(pid, process.create_time(), pidfd, None)
+                return cls(group, process.create_time(), pidfd, None, pid or find_game(group) or group)
         except psutil.Error:
             pass
         os.close(pidfd)
@@ -95,8 +122,8 @@ class GameProcess:
         """Wait for the end, then kill what is left of the group.
 
         Returns:
-            the exit status, negative for a signal; None for a process that was adopted, which only its parent
-            is told.
+            the exit status, negative for a signal; None for a process that was adopted. What the keeper has written
+            down comes before that: see `read_exit_status`.
         """
         try:
             if self._pidfd >= 0:
@@ -105,27 +132,61 @@ class GameProcess:
                     get_hub().wait(watcher)
                 finally:
                     watcher.close()
-            status = None if self._child is None else int(self._child.wait())
+            status = None if self._child is None else from_shell(int(self._child.wait()))
         finally:
             self.close()
         # At once: as long as a process of the group is left, nobody else can get its number.
+        killed = self.killed
         self.signal_group(signal.SIGKILL)
+        self.killed = killed
         return status
 
     def close(self) -> None:
         """Stop watching; the process goes on."""
+        if self._game_watcher is not None:
+            self._game_watcher()
+            self._game_watcher = None
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
 
     def signal_group(self, number: int) -> None:
         """Send a signal to every process of the group; does nothing when there is none."""
+        self.killed = self.killed or number == signal.SIGKILL
         try:
-            os.killpg(self.pid, number)
+            os.killpg(self.group, number)
         except ProcessLookupError:
             pass
         except PermissionError as error:
-            logger.error("process group %d cannot be sent %s: %s", self.pid, signal.Signals(number).name, error)
+            logger.error("process group %d cannot be sent %s: %s", self.group, signal.Signals(number).name, error)
+
+    def _game_ended(self) -> None:
+        """A keeper that is stopped together with its game (SIGSTOP) must go on in order to say how that ended."""
+        self.signal_group(signal.SIGCONT)
+
+
+def _watch(pid: int, ended: Callable[[], None]) -> Callable[[], None]:
+    """Call a function in the hub when a process has ended; return what stops watching."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return lambda: None  # It has ended already, and its keeper can see that.
+    watcher = get_hub().loop.io(pidfd, READ)
+
+    def stop() -> None:
+        nonlocal pidfd
+        if pidfd >= 0:
+            watcher.stop()
+            watcher.close()
+            os.close(pidfd)
+            pidfd = -1
+
+    def readable() -> None:
+        stop()
+        ended()
+
+    watcher.start(readable)
+    return stop
 
 
 def make_input(path: Path) -> int:
@@ -157,7 +218,7 @@ def write_input(path: Path, text: str) -> None:
 
 
 def find_by_environment(variable: str, value: str) -> tuple[int, float, dict[str, str]] | None:
-    """Find the session leader with `variable` set to `value`: its pid, time of creation and environment.
+    """Find the keeper with `variable` set to `value`: its pid, time of creation and environment.
 
     For a launcher that was killed after it had started a process and before it had written that down. Looks
     at every process of this user: call it from a worker pool.

@@ -23,11 +23,12 @@ from connhandler.workers import WorkerPool
 from game_server_launcher.gameconsolehandler import CONSOLE_ADDRESS
 from game_server_launcher.gamefile import expand
 from game_server_launcher.gametables import ReadyByPort
+from game_server_launcher.keeper import end_orphans, read_exit_status
 from game_server_launcher.output import OutputLog
 from game_server_launcher.outputreader import OutputReader, Seen
 from game_server_launcher.ports import PortPicker
 from game_server_launcher.process import GameProcess, find_by_environment, write_input
-from game_server_launcher.programs import run_to_end, why_not
+from game_server_launcher.programs import check_program, run_to_end, why_not
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.surroundings import CONSOLE_PORT_VARIABLE, PORT_VARIABLE, TOKEN_VARIABLE, Surroundings
@@ -121,13 +122,11 @@ class Runner:
             command = [expand(one, values) for one in run.game.command]
             folder = Path(expand(run.game.folder, values))
             output_from = self._in_pool(self._surroundings.prepare, run, log, folder, opened, values)
-            process = GameProcess.start(
-                command,
-                folder,
-                self._surroundings.environment(run, values),
-                opened[1] if len(opened) > 1 else subprocess.DEVNULL,
-                opened[0],
-            )
+            environment = self._surroundings.environment(run, values)
+            self._in_pool(check_program, command[0], folder, environment)
+            stdin = opened[1] if len(opened) > 1 else subprocess.DEVNULL
+            own_folder = self._folder.server_folder(run.server)
+            process = GameProcess.start(command, folder, environment, stdin, opened[0], own_folder)
         except (OSError, ValueError, Busy) as error:
             self._post(self._events.process_not_started, run.server, run.number, *why_not(run.game.command[0], error))
             return
@@ -137,11 +136,11 @@ class Runner:
         self._watch(run, process, log, port, console_port, output_from, False)
 
     def _adopt(self, run: Run, found: Found) -> None:
-        if not found.pid:
+        if not found.group:
             found = self._find(run, found)
-        process = GameProcess.adopt(found.pid, found.created_at) if found.pid else None
+        process = GameProcess.adopt(found.group, found.created_at, found.pid) if found.group else None
         if process is None:
-            self._post(self._events.process_not_found, run.server, run.number)
+            self._not_found(run, found)
             return
         self._ports.given(found.port)
         self._ports.given(found.console_port)
@@ -157,9 +156,23 @@ class Runner:
             trace = None
         if trace is None:
             return found
-        pid, created_at, environment = trace
+        group, created_at, environment = trace
         port, console_port = (int(environment.get(name, 0)) for name in (PORT_VARIABLE, CONSOLE_PORT_VARIABLE))
-        return msgspec.structs.replace(found, pid=pid, created_at=created_at, port=port, console_port=console_port)
+        return msgspec.structs.replace(
+            found, group=group, pid=0, created_at=created_at, port=port, console_port=console_port
+        )
+
+    def _not_found(self, run: Run, found: Found) -> None:
+        """Nobody may be left of the game, whose place another one takes."""
+        status = None
+        try:
+            status = self._in_pool(read_exit_status, self._folder.server_folder(run.server), found.group)
+            orphans = self._in_pool(end_orphans, TOKEN_VARIABLE, run.token)
+            if orphans:
+                logger.warning("game[%s]: %d processes that nobody kept any more were killed", run.server, orphans)
+        except Busy as error:
+            logger.error("game[%s]: nobody has looked for what is left of it: %s", run.server, error)
+        self._post(self._events.process_not_found, run.server, run.number, status)
 
     def _watch(
         self,
@@ -173,7 +186,8 @@ class Runner:
     ) -> None:
         self._processes[run.server] = process
         events, which = self._events, (run.server, run.number)
-        self._post(events.process_started, *which, process.pid, process.created_at, port, output_from, console_port)
+        started = process.pid, process.created_at, port, output_from, console_port, process.group
+        self._post(events.process_started, *which, *started)
         if was_ready:
             self._post(events.process_ready, *which)
         looking = tasks.spawn(f"game[{run.server}].output", self._look, run, log, port, was_ready)
@@ -187,7 +201,20 @@ class Runner:
             last_lines = self._in_pool(log.last_lines)
         except (OSError, Busy) as error:
             last_lines = [f"(its output cannot be read: {error})"]
-        self._post(events.process_exited, *which, status, last_lines)
+        self._post(events.process_exited, *which, self._how_it_ended(run, process, status), last_lines)
+
+    def _how_it_ended(self, run: Run, process: GameProcess, keeper_status: int | None) -> int | None:
+        """The exit status of the game, negative for a signal; None if nobody can tell."""
+        try:
+            status = self._in_pool(read_exit_status, self._folder.server_folder(run.server), process.group)
+        except Busy:
+            status = None
+        if status is not None:
+            return int(status)
+        if process.killed:
+            return -signal.SIGKILL
+        logger.warning("game[%s]: its keeper was ended, and the game with it", run.server)
+        return keeper_status
 
     def _look(self, run: Run, log: OutputLog, port: int, ready: bool) -> None:
         """The task that looks at the output, for as long as the process runs."""

@@ -21,8 +21,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that an earlier launcher started. `pid` 0: it may have, and did not come to write it down."""
+    """A process that an earlier launcher started. `group` 0: it may have, and did not come to write it down."""
 
+    group: int
     pid: int
     created_at: float
     port: int
@@ -35,15 +36,26 @@ class ProcessEvents(Protocol):
     """What the central task is told. Every one says which run it is about: server and number."""
 
     def process_started(
-        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int, console_port: int = 0
+        self,
+        server: str,
+        number: int,
+        pid: int,
+        created_at: float,
+        port: int,
+        output_from: int,
+        console_port: int = 0,
+        group: int = 0,
     ) -> None:
-        """It runs. `output_from` is where in its output file its output begins; `console_port` 0: it has none."""
+        """It runs. `output_from` is where in its output file its output begins; `console_port` 0: it has none.
+
+        `pid` is the game's, `group` its process group, whose leader was `created_at`; 0: they are the same.
+        """
 
     def process_not_started(self, server: str, number: int, reason: str, for_good: bool) -> None:
         """It does not run; trying again makes no sense if `for_good`."""
 
-    def process_not_found(self, server: str, number: int) -> None:
-        """There is nothing to adopt."""
+    def process_not_found(self, server: str, number: int, status: int | None = None) -> None:
+        """There is nothing to adopt. `status`: how it ended, as in `process_exited`."""
 
     def process_ready(self, server: str, number: int) -> None:
         """Its output or its port said so."""

@@ -115,8 +115,10 @@ class SavedServer(msgspec.Struct, kw_only=True):
     chosen_map: str = ""
     reason: str = ""
     pid: int = 0
+    group: int = 0
+    """Its process group, whose leader is its keeper; 0: it has no keeper, and leads it itself."""
     created_at: float = 0.0
-    """When the process was created, by psutil: with it a pid means one process and no later one."""
+    """When the leader was created, by psutil: with it `group` means one process and no later one."""
     port: int = 0
     token: str = ""
     console_port: int = 0
@@ -141,6 +143,8 @@ class GameServer(msgspec.Struct, kw_only=True):
         chosen_map: the map it was changed to, which it keeps until its file has others; empty for the file's.
         restarting: it is stopped only to be started at once.
         run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
+        adopted: an earlier launcher has started its process.
+        was_ready: that process had been ready when that launcher last knew.
         reason: why it is in its state, in words; may be empty.
         crashes: when it crashed (unix time), as far back as `Restart.within_seconds`.
         backoffs: so many restarts in a row have doubled the time to wait.
@@ -165,10 +169,12 @@ class GameServer(msgspec.Struct, kw_only=True):
     restarting: bool = False
     run: int = 0
     pid: int = 0
+    group: int = 0
     created_at: float = 0.0
     started_at: float = 0.0
     output_from: int = 0
     adopted: bool = False
+    was_ready: bool = False
     port: int = 0
     token: str = ""
     console_port: int = 0
@@ -263,6 +269,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     def end_run(self) -> None:
         """The process has ended."""
         self.pid = 0
+        self.group = 0
         self.created_at = 0.0
         self.token = ""
         self.console_port = 0
@@ -285,7 +292,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         say once more how it ended.
         """
         for name in SavedServer.__struct_fields__:
-            if name not in ("name", "state", "reason", "pid", "created_at"):
+            if name not in ("name", "state", "reason", "pid", "group", "created_at"):
                 setattr(self, name, getattr(saved, name))
         self.players = len(self.clients)
         for match in self.matches.values():

@@ -62,12 +62,12 @@ class Stopper:
         self._set_timer(server, server.game.stop.seconds, self.terminate)
 
     def terminate(self, server: GameServer) -> None:
-        logger.info("%s: sending TERM to process group %d", server.name, server.pid)
+        logger.info("%s: sending TERM to process group %d", server.name, server.group)
         self._runner.signal(server.name, signal.SIGTERM)
         self._set_timer(server, server.game.stop.term_seconds, self.kill)
 
     def kill(self, server: GameServer) -> None:
-        logger.warning("%s: sending KILL to process group %d", server.name, server.pid)
+        logger.warning("%s: sending KILL to process group %d", server.name, server.group)
         self._runner.signal(server.name, signal.SIGKILL)
         self._set_timer(server, KILL_SECONDS, self._give_up)
 
@@ -108,3 +108,15 @@ def run_of(server: GameServer) -> Run:
 def patience(game: GameFile) -> float:
     """How long ending one of a game's servers may take, in seconds, if it resists to the last."""
     return game.stop.seconds + game.stop.term_seconds + KILL_SECONDS
+
+
+def describe_end(status: int | None) -> str:
+    """How a process ended, in words; `status` as in `ProcessEvents.process_exited`."""
+    if status is None:
+        return "ended, and nobody knows how"
+    if status < 0:
+        try:
+            return f"ended by signal {signal.Signals(-status).name}"
+        except ValueError:
+            return f"ended by signal {-status}"
+    return f"ended with exit status {status}"

@@ -12,7 +12,6 @@ most: the next thing that happens to it if nothing else does.
 """
 
 import logging
-import signal
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,7 +20,7 @@ from game_server_launcher.gametables import ReadyByController, ReadyByStatus
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State, is_over
-from game_server_launcher.stopping import SignalledRunner, Stopper, run_of
+from game_server_launcher.stopping import SignalledRunner, Stopper, describe_end, run_of
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +101,11 @@ class Supervision:
             return
         server.run += 1
         server.adopted = True
+        server.was_ready = saved.state in (State.READY, State.AWAY, State.SILENT)
         server.state = State.STARTING
         told_again = isinstance(server.game.ready, ReadyByController | ReadyByStatus)
         found = Found(
+            group=saved.group or saved.pid,
             pid=saved.pid,
             created_at=saved.created_at,
             port=saved.port,
@@ -207,13 +208,22 @@ class Supervision:
     # --- what happens to processes (ProcessEvents) ---------------------------------------------------
 
     def process_started(
-        self, server: str, number: int, pid: int, created_at: float, port: int, output_from: int, console_port: int = 0
+        self,
+        server: str,
+        number: int,
+        pid: int,
+        created_at: float,
+        port: int,
+        output_from: int,
+        console_port: int = 0,
+        group: int = 0,
     ) -> None:
         one = self._current(server, number)
         if one is None:
             return
         one.pid, one.created_at, one.port, one.output_from = pid, created_at, port, output_from
         one.console_port = console_port
+        one.group = group or pid
         verb = "adopted" if one.adopted else "started"
         logger.info("%s: %s as process %d on port %d", one.name, verb, pid, port)
         self._host.server_changed(one)
@@ -236,16 +246,24 @@ class Supervision:
         else:
             self._crashed(one, f"cannot be started: {reason}")
 
-    def process_not_found(self, server: str, number: int) -> None:
+    def process_not_found(self, server: str, number: int, status: int | None = None) -> None:
         one = self._current(server, number)
         if one is None:
             return
-        logger.info("%s: its process has ended while no launcher was running", one.name)
-        self._host.run_ended(one, "server_crashed")
-        if one.state is State.STOPPING or one.retired:
-            self._stopped(one, "ended while no launcher was running")
-        else:
+        how = f"{describe_end(status)} while no launcher was running"
+        logger.info("%s: its process %s", one.name, how)
+        asked = one.state is State.STOPPING or one.retired
+        clean = status == 0 and one.was_ready
+        one.end_run()
+        self._host.run_ended(one, "server_stopped" if clean else "server_crashed")
+        if asked:
+            self._stopped(one, how)
+        elif status is None:
             self.start(one)
+        elif clean:
+            self._ended_by_itself(one)
+        else:
+            self._crashed(one, how)
 
     def process_ready(self, server: str, number: int) -> None:
         one = self._current(server, number)
@@ -315,9 +333,9 @@ class Supervision:
         """The process has ended and nothing more comes from its controller."""
         self._cancel_timer(server.name)
         status, last_lines = self._last_words.pop(server.name)
-        how = server.outcome or _describe(status)
+        how = server.outcome or describe_end(status)
         asked = server.state is State.STOPPING
-        clean = status == 0 and server.ready_once
+        clean = status == 0 and server.ready_once and not server.outcome
         ran_for = self._central.now - server.started_at
         server.end_run()
         self._host.run_ended(server, "server_stopped" if asked or clean else "server_crashed")
@@ -396,15 +414,3 @@ class Supervision:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
-
-
-def _describe(status: int | None) -> str:
-    """How a process ended, in words."""
-    if status is None:
-        return "ended; only the launcher that had started it would know how"
-    if status < 0:
-        try:
-            return f"ended by signal {signal.Signals(-status).name}"
-        except ValueError:
-            return f"ended by signal {-status}"
-    return f"ended with exit status {status}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from game_server_launcher.gamefile import OUTPUT_FILE, expand, placeholder_values
 from game_server_launcher.gametables import StopByInput
+from game_server_launcher.keeper import forget_exit_status
 from game_server_launcher.output import OutputLog
 from game_server_launcher.process import make_input
 from game_server_launcher.runfolder import RunFolder, write_whole
@@ -44,6 +45,7 @@ class Surroundings:
             raise NotADirectoryError(errno.ENOTDIR, "no such folder", str(folder))
         for name, text in run.game.files.items():
             write_whole(own_folder / name, expand(text, values).encode())
+        forget_exit_status(own_folder)
         opened.append(log.open())
         if isinstance(run.game.stop, StopByInput):
             opened.append(make_input(self.input_path(run.server)))

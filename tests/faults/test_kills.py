@@ -118,12 +118,13 @@ def test_used_ticket_stays_used_in_a_restarted_game(stack: FaultyStack, eventual
 
 
 def games_of(process: psutil.Process) -> list[int]:
-    """The pids of all processes with the same command line, port aside."""
+    """The pids of all games with the same command line, port aside; not those of their keepers, which lead sessions."""
     command = process.cmdline()
     server = command[command.index("--server") :]
     return [
         other.pid
         for other in psutil.process_iter(["cmdline"])
         if (other.info["cmdline"] or [])[-len(server) :] == server
+        and os.getsid(other.pid) != other.pid
         and other.environ().get("GAME_CONTROLLER_TOKEN") == process.environ().get("GAME_CONTROLLER_TOKEN")
     ]

@@ -67,7 +67,7 @@ class Stage:
         self.pool = WorkerPool("work", threads=2, max_queued=100)
         self.events = Events()
         self.runner = self.new_runner()
-        self.pids: list[int] = []
+        self.groups: list[int] = []
 
     def new_runner(self) -> Runner:
         runner = Runner(self.folder, self.pool, "127.0.0.1", 9002)
@@ -84,20 +84,21 @@ class Stage:
         return GameFile(**values | keys)
 
     def start(self, game: GameFile, number: int = 1) -> int:
-        """Start a game and return its process's pid."""
+        """Start a game and return its pid."""
         self.runner.start(Run(server="four", number=number, game=game, token="the token"))
-        _, _, pid, *_ = self.events.expect("process_started")
-        self.pids.append(pid)
-        return int(pid)
+        pid = int(self.events.expect("process_started")[2])
+        self.group = os.getpgid(pid)
+        self.groups.append(self.group)
+        return pid
 
     def output(self) -> str:
         return (self.folder.path / "four" / "output.log").read_text()
 
     def close(self) -> None:
         self.runner.close()
-        for pid in self.pids:
+        for group in self.groups:
             try:
-                os.killpg(pid, signal.SIGKILL)
+                os.killpg(group, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         self.pool.close()
@@ -120,9 +121,9 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 def test_a_process_is_started_and_its_end_is_told(stage: Stage) -> None:
     run = Run(server="four", number=3, game=stage.game("print('hello'); raise SystemExit(4)"), token="t")
     stage.runner.start(run)
-    server, number, pid, created_at, port, output_from, _ = stage.events.expect("process_started")
+    server, number, pid, created_at, port, output_from, _, group = stage.events.expect("process_started")
     assert (server, number, output_from) == ("four", 3, 0)
-    assert pid > 0
+    assert pid > group > 0
     assert created_at == 0.0 or abs(created_at - time.time()) < 60, "0 if it had ended before one could look"
     assert 0 < port < 65536
     assert stage.events.expect("process_exited") == ("four", 3, 4, ["hello"])
@@ -377,14 +378,17 @@ def test_closing_leaves_the_process_and_no_trace_here(stage: Stage) -> None:
 
     with check_leaks():
         pid = stage.start(stage.game(WAIT))
-        assert pidfds() == 1
+        assert pidfds() == 2, "of the game and of its keeper"
         stage.runner.close()
     wait_until(lambda: pidfds() == 0, "the pidfd is closed")
     assert psutil.pid_exists(pid)
 
 
-def found(pid: int, created_at: float, **changes: Any) -> Found:
-    return Found(**{"pid": pid, "created_at": created_at, "port": 7000, "output_from": 0, "was_ready": False} | changes)
+def found(group: int, pid: int, created_at: float, **changes: Any) -> Found:
+    return Found(
+        **{"group": group, "pid": pid, "created_at": created_at, "port": 7000, "output_from": 0, "was_ready": False}
+        | changes
+    )
 
 
 def test_a_process_is_adopted_by_the_next_runner(stage: Stage) -> None:
@@ -392,24 +396,24 @@ def test_a_process_is_adopted_by_the_next_runner(stage: Stage) -> None:
     run = Run(server="four", number=1, game=game, token="the token")
     pid = stage.start(game)
     stage.events.expect("process_ready")
-    created_at = psutil.Process(pid).create_time()
+    created_at = psutil.Process(stage.group).create_time()
     stage.runner.close()
     stage.runner = stage.new_runner()
-    stage.runner.adopt(run, found(pid, created_at))
-    assert stage.events.expect("process_started") == ("four", 1, pid, created_at, 7000, 0, 0)
+    stage.runner.adopt(run, found(stage.group, pid, created_at))
+    assert stage.events.expect("process_started") == ("four", 1, pid, created_at, 7000, 0, 0, stage.group)
     assert stage.events.expect("process_ready") == ("four", 1), "its output still says so"
     stage.runner.signal("four", signal.SIGTERM)
-    assert stage.events.expect("process_exited")[:3] == ("four", 1, None)
+    assert stage.events.expect("process_exited")[:3] == ("four", 1, -15)
 
 
 def test_a_process_that_was_ready_is_ready_when_adopted(stage: Stage) -> None:
     game = stage.game(WAIT, ready=ReadyByOutput(pattern="never said again"))
     pid = stage.start(game)
-    created_at = psutil.Process(pid).create_time()
+    created_at = psutil.Process(stage.group).create_time()
     stage.runner.close()
     stage.runner = stage.new_runner()
     run = Run(server="four", number=2, game=game, token="t")
-    stage.runner.adopt(run, found(pid, created_at, was_ready=True))
+    stage.runner.adopt(run, found(stage.group, pid, created_at, was_ready=True))
     stage.events.expect("process_started")
     assert stage.events.expect("process_ready") == ("four", 2)
 
@@ -421,10 +425,10 @@ def test_what_its_output_says_is_told_and_once_more_to_the_next_runner(stage: St
     assert stage.events.expect("process_said") == ("four", 1, [Joined("alice")])
     stage.runner.write_input("four", "bob joins")
     assert stage.events.expect("process_said") == ("four", 1, [Joined("bob")])
-    created_at = psutil.Process(pid).create_time()
+    created_at = psutil.Process(stage.group).create_time()
     stage.runner.close()
     stage.runner = stage.new_runner()
-    stage.runner.adopt(Run(server="four", number=2, game=game, token="t"), found(pid, created_at))
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="t"), found(stage.group, pid, created_at))
     stage.events.expect("process_started")
     assert stage.events.expect("process_said") == ("four", 2, [Joined("alice"), Joined("bob")])
 
@@ -435,9 +439,9 @@ def test_a_process_that_was_not_written_down_is_found(stage: Stage) -> None:
     stage.events.expect("process_ready")
     stage.runner.close()
     stage.runner = stage.new_runner()
-    stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(0, 0.0, port=0))
-    _, _, adopted, _, port, _, _ = stage.events.expect("process_started")
-    assert adopted == pid
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(0, 0, 0.0, port=0))
+    _, _, adopted, _, port, _, _, group = stage.events.expect("process_started")
+    assert (adopted, group) == (pid, stage.group)
     assert port > 0
 
 
@@ -459,20 +463,105 @@ def test_files_are_written_before_the_start_and_for_the_owner_alone(stage: Stage
 def test_the_console_of_a_process_that_was_not_written_down_is_found(stage: Stage) -> None:
     game = stage.game(WAIT, console=Console("econ"))
     stage.runner.start(Run(server="four", number=1, game=game, token="the token"))
-    _, _, pid, _, port, _, console_port = stage.events.expect("process_started")
-    stage.pids.append(pid)
+    _, _, _, _, port, _, console_port, group = stage.events.expect("process_started")
+    stage.groups.append(group)
     stage.runner.close()
     stage.runner = stage.new_runner()
-    stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(0, 0.0, port=0))
-    assert stage.events.expect("process_started")[4:] == (port, 0, console_port)
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(0, 0, 0.0, port=0))
+    assert stage.events.expect("process_started")[4:] == (port, 0, console_port, group)
 
 
 def test_nothing_to_adopt(stage: Stage) -> None:
     run = Run(server="four", number=2, game=stage.game(WAIT), token="a token that nobody has")
-    stage.runner.adopt(run, found(0, 0.0))
-    assert stage.events.expect("process_not_found") == ("four", 2)
-    stage.runner.adopt(run, found(2**22 + 1, 1.0))
-    assert stage.events.expect("process_not_found") == ("four", 2)
+    stage.runner.adopt(run, found(0, 0, 0.0))
+    assert stage.events.expect("process_not_found") == ("four", 2, None)
+    stage.runner.adopt(run, found(2**22 + 1, 2**22 + 2, 1.0))
+    assert stage.events.expect("process_not_found") == ("four", 2, None)
     stage.pool.close()
-    stage.runner.adopt(run, found(0, 0.0))
-    assert stage.events.expect("process_not_found") == ("four", 2)
+    stage.runner.adopt(run, found(0, 0, 0.0))
+    assert stage.events.expect("process_not_found") == ("four", 2, None)
+
+
+def test_how_a_process_ended_while_there_was_no_launcher(stage: Stage) -> None:
+    game = stage.game("input(); raise SystemExit(7)", stop=StopByInput(text=""))
+    pid = stage.start(game)
+    created_at = psutil.Process(stage.group).create_time()
+    stage.runner.close()
+    stage.runner.write_input("four", "")
+    wait_until(lambda: not psutil.pid_exists(stage.group) or is_over(stage.group), "the end")
+    stage.runner = stage.new_runner()
+    run = Run(server="four", number=2, game=game, token="the token")
+    stage.runner.adopt(run, found(stage.group, pid, created_at))
+    assert stage.events.expect("process_not_found") == ("four", 2, 7)
+    stage.runner.adopt(run, found(stage.group + 1, pid, created_at))
+    assert stage.events.expect("process_not_found") == ("four", 2, None), "that was another one"
+
+
+def test_a_game_whose_keeper_is_gone_is_ended_by_the_next_runner(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It could not be watched, and another one takes its place."""
+    game = stage.game("print('up'); " + WAIT, ready=ReadyByOutput(pattern="up"))
+    pid = stage.start(game)
+    stage.events.expect("process_ready")
+    created_at = psutil.Process(stage.group).create_time()
+    stage.runner.close()
+    os.kill(stage.group, signal.SIGKILL)
+    wait_until(lambda: is_over(stage.group), "the keeper's end")
+    stage.runner = stage.new_runner()
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="the token"), found(stage.group, pid, created_at))
+    assert stage.events.expect("process_not_found") == ("four", 2, None)
+    wait_until(lambda: is_over(pid), "the game's end")
+    assert "game[four]: 1 processes that nobody kept any more were killed" in caplog.text
+
+
+def is_over(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_game_that_is_killed_alone(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    os.kill(stage.start(stage.game(WAIT)), signal.SIGKILL)
+    assert stage.events.expect("process_exited")[2:] == (-9, []), "not a word of the keeper's in its output"
+    assert "keeper" not in caplog.text
+
+
+def test_a_keeper_that_is_killed_alone_takes_the_game_with_it(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    pid = stage.start(stage.game(WAIT))
+    os.kill(stage.group, signal.SIGKILL)
+    assert stage.events.expect("process_exited")[2] == -9
+    wait_until(lambda: is_over(pid), "the game's end")
+    assert "game[four]: its keeper was ended, and the game with it" in caplog.text
+
+
+def test_an_adopted_process_that_is_killed_with_its_keeper(stage: Stage) -> None:
+    game = stage.game(WAIT)
+    pid = stage.start(game)
+    created_at = psutil.Process(stage.group).create_time()
+    stage.runner.close()
+    stage.runner = stage.new_runner()
+    stage.runner.adopt(Run(server="four", number=2, game=game, token="t"), found(stage.group, pid, created_at))
+    stage.events.expect("process_started")
+    stage.runner.signal("four", signal.SIGKILL)
+    assert stage.events.expect("process_exited")[2] == -9
+
+
+def test_a_game_that_ends_while_its_whole_group_is_stopped(stage: Stage) -> None:
+    """Its keeper is stopped too, and must not keep that for itself."""
+    pid = stage.start(stage.game(WAIT))
+    os.killpg(stage.group, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(stage.group).status() == psutil.STATUS_STOPPED, "stopped")
+    os.kill(pid, signal.SIGKILL)
+    assert stage.events.expect("process_exited")[2] == -9
+
+
+def test_a_stopped_group_obeys_term_and_kill(stage: Stage) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pid = stage.start(stage.game("print('up'); " + WAIT, ready=ReadyByOutput(pattern="up")))
+        stage.events.expect("process_ready")
+        os.killpg(stage.group, signal.SIGSTOP)
+        wait_until(lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "stopped")  # type: ignore[misc]
+        stage.runner.signal("four", number)
+        assert stage.events.expect("process_exited")[2] == -number

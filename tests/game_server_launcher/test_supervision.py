@@ -101,7 +101,7 @@ def test_a_crash_is_followed_by_a_restart_with_its_last_output_in_the_log(
         (-9, "ended by signal SIGKILL"),
         (-99, "ended by signal 99"),
         (0, "ended with exit status 0"),
-        (None, "ended; only the launcher that had started it would know how"),
+        (None, "ended, and nobody knows how"),
     ],
 )
 def test_how_it_ended_in_words(world: Any, status: int | None, words: str) -> None:
