@@ -15,7 +15,7 @@ from pathlib import Path
 
 import gevent
 
-from connhandler import IncomingQueue, Limits, Service, WorkerPool
+from connhandler import ConnectionHandler, IncomingQueue, Limits, Service, WorkerPool
 from connhandler.configuration import load_configuration, require_command, require_extra, set_up_logging
 
 PROGRAM = "game-server-launcher"
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for a wrong command or setting, after one sentence on stderr.
     """
-    require_extra(PROGRAM, "launcher", "psutil")
+    require_extra(PROGRAM, "launcher", "psutil", "jwt", "cryptography", "httptools")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0].startswith("-"):
         return launch(arguments)
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def launch(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     from game_server_launcher.config import ENVIRONMENT_PREFIX, LauncherConfig, SettingError, read_key, tls_context
+    from game_server_launcher.doorhandler import DoorHandler
     from game_server_launcher.gameconsolehandler import GameConsoles
     from game_server_launcher.gamecontrollerhandler import GameControllerHandler
     from game_server_launcher.gamefile import GameFileError, load_games
@@ -100,12 +101,16 @@ def launch(argv: Sequence[str]) -> int:
             work_pool=work,
             leave_running=config.leave_running,
             figures_seconds=config.figures_seconds,
+            seat_seconds=config.seat_seconds,
             queue=queue,
         )
         login_server = LoginServerHandler(
             "login_server", config.login_address, config.login_port, queue, ssl_context=ssl_context
         )
-        service = Service(launcher, [controllers, login_server], [files, work])
+        handlers: list[ConnectionHandler] = [controllers, login_server]
+        if config.door_port:
+            handlers.append(DoorHandler("door", config.door_address, config.door_port, queue))
+        service = Service(launcher, handlers, [files, work])
         hurry = Hurry(launcher.post, launcher.hurry)
         try:
             return service.run()

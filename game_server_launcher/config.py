@@ -7,8 +7,9 @@ import gevent.ssl
 import msgspec
 from msgspec import Meta
 
-from game_server_launcher.protocol import CONTROLLER_PORT
+from game_server_launcher.protocol import CONTROLLER_PORT, DOOR_PORT
 from login_server.protocol import LAUNCHER_PORT
+from login_server.tickets import SEAT_SECONDS
 
 ENVIRONMENT_PREFIX = "LAUNCHER_"
 """Not GAME_SERVER_LAUNCHER_: a game server's own settings may well begin with GAME_SERVER_."""
@@ -50,6 +51,16 @@ class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
             description="port for these controllers; 0 picks one, but then games do not find the next launcher",
         ),
     ] = CONTROLLER_PORT
+    door_address: Annotated[
+        str, Meta(min_length=1, description="local interface for players who come while the login server is away")
+    ] = "127.0.0.1"
+    door_port: Annotated[
+        int,
+        Meta(ge=0, le=65535, description=f"port for these players, {DOOR_PORT} by custom; 0 lets none of them in"),
+    ] = 0
+    seat_seconds: Annotated[
+        float, Meta(ge=1, le=7 * 86_400, description="how long a seat is good that a player gets at that port")
+    ] = SEAT_SECONDS
     games: Annotated[list[str], Meta(min_length=1, description="game files, or folders of them (*.toml)")] = (
         msgspec.field(default_factory=lambda: ["games"])
     )

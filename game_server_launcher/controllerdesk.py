@@ -15,6 +15,7 @@ from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.succession import Succession
 from game_server_launcher.supervision import Supervision
 from login_server.protocol import MapChanged, MatchEnded, MatchFact, MatchRecorded, MatchStarted, PlayersExpected
+from login_server.tickets import SeatIssuer
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class ControllerDesk:
         listing: what the login server is told.
         delivery: of match results.
         state_files: of the servers.
+        seats: signs seats in this launcher's name.
 
     Attributes:
         issuer: kept up to date by `issuer_changed`.
@@ -50,6 +52,7 @@ class ControllerDesk:
         listing: Listing,
         delivery: Delivery,
         state_files: StateFiles,
+        seats: SeatIssuer,
     ) -> None:
         self.issuer = issuer
         self.peers: dict[str, ControllerPeer] = {}
@@ -59,6 +62,7 @@ class ControllerDesk:
         self._listing = listing
         self._delivery = delivery
         self._state_files = state_files
+        self._seats = seats
 
     # --- what controllers say ------------------------------------------------------------------------
 
@@ -208,6 +212,8 @@ class ControllerDesk:
                 issuer=self.issuer.issuer,
                 public_key=self.issuer.public_key,
                 used_tickets=[protocol.TicketUsed(*used) for used in server.used_tickets.items()],
+                seat_key=self._seats.public_key_pem,
+                seat_issuer=self._seats.issuer,
             )
         )
         for expected in server.expected.values():

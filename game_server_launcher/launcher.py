@@ -13,6 +13,7 @@ import msgspec
 from gevent.event import Event
 
 from connhandler import Busy, CentralTask, DisconnectReason, PeerConnected, PeerDisconnected, ProtocolError, WorkerPool
+from connhandler.http import HttpRequest
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server_launcher import gameconsolehandler as console
 from game_server_launcher import protocol
@@ -20,6 +21,7 @@ from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
 from game_server_launcher.controllerdesk import ControllerDesk
 from game_server_launcher.delivery import Delivery
 from game_server_launcher.doordesk import DoorDesk
+from game_server_launcher.doorhandler import DoorPeer
 from game_server_launcher.figures import FigureKeeper
 from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
@@ -41,6 +43,7 @@ from game_server_launcher.succession import Outcome, Succession, who_is_current
 from game_server_launcher.supervision import GameRunner, Supervision
 from game_server_launcher.votedesk import VoteDesk
 from login_server import protocol as login_protocol
+from login_server.tickets import SEAT_SECONDS, SeatIssuer
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Launcher(CentralTask):
         work_pool: for measuring.
         leave_running: at the end, leave the processes running.
         figures_seconds: between two measurements.
+        seat_seconds: how long a seat is good that this launcher gives away itself.
 
     Attributes:
         servers: all game servers, by name.
@@ -83,6 +87,7 @@ class Launcher(CentralTask):
         work_pool: WorkerPool,
         leave_running: bool = False,
         figures_seconds: float = 5.0,
+        seat_seconds: float = SEAT_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__("launcher", **kwargs)
@@ -103,8 +108,9 @@ class Launcher(CentralTask):
         self._state_files = StateFiles(self, folder, file_pool)
         self._listing = Listing(self, self.servers)
         self._delivery = Delivery(self, journal, file_pool, self._result_is_safe, waiting)
+        seats = SeatIssuer(folder.seat_key, f"launcher/{name}", seat_seconds)
         self._controllers = ControllerDesk(
-            PROGRAM, self, self.servers, folder.load_issuer(), self._listing, self._delivery, self._state_files
+            PROGRAM, self, self.servers, folder.load_issuer(), self._listing, self._delivery, self._state_files, seats
         )
         self._supervision = Supervision(self, self, self.servers, runner)
         self._succession = Succession(self, self, self.servers, self._supervision)
@@ -112,7 +118,9 @@ class Launcher(CentralTask):
         self._controllers.succession = self._succession
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
         self._status = StatusDesk(self, self.servers, queries, self._listing, self._state_files, self._supervision)
-        self._door = DoorDesk(self, folder, file_pool)
+        self._door = DoorDesk(
+            self, folder, file_pool, self.servers, self._state_files, seats, lambda: self._controllers.issuer
+        )
         self._logs = LogDesk(self, self._listing, self._state_files)
         self.maps = MapChanger(self._consoles, self._succession)
         self.operations = Operations(
@@ -163,6 +171,7 @@ class Launcher(CentralTask):
             (ConsolePeer, console.TeamJoined): self._consoles.team_joined,
             (ConsolePeer, console.Said): self._consoles.players.said,
             (ConsolePeer, PeerDisconnected): self._consoles.disconnected,
+            (DoorPeer, HttpRequest): self._door.answer,
             (LoginServerPeer, PeerConnected): self.login_server_connected,
             (LoginServerPeer, Welcome): self.login_server_welcomes,
             (LoginServerPeer, Ping): self.ping,
@@ -211,6 +220,7 @@ class Launcher(CentralTask):
         return {
             "name": self.launcher_name,
             "login_server": "connected" if self._login_server is not None else "away",
+            "door": dict(self._door.counters),
             "revoked": dict(self._door.revoked),
             "results_waiting": len(self._delivery.waiting),
             "servers": {
@@ -388,6 +398,7 @@ class Launcher(CentralTask):
         results = cut_short(server, reason, self.now)
         for result in results:
             logger.warning("%s: match %s ends with its server (%s)", server.name, result.match_id, reason)
+            server.expected.pop(result.match_id, None)
         self._delivery.add(results, from_controller=False)
 
     def game_said(self, server: GameServer, facts: list[Fact]) -> None:

@@ -7,7 +7,7 @@ Every message is a JSON object with a `"type"`, in 16-bit chunks. A connection b
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from connhandler.messages import Message
@@ -22,10 +22,13 @@ from login_server.protocol import (
     Port,
     Seconds,
     Text,
+    TicketText,
 )
 
 VERSIONS = (1,)
 CONTROLLER_PORT = 9002
+DOOR_PORT = 9003
+"""Where a launcher's door is by custom: it has none unless it is told a port."""
 
 MAX_PART_LENGTH = 256 * 1024
 """Of a part of a context, in characters."""
@@ -38,12 +41,16 @@ PartText = Annotated[str, Meta(max_length=MAX_PART_LENGTH)]
 
 __all__ = [
     "CONTROLLER_PORT",
+    "DOOR_PORT",
     "MAX_CONTEXT_LENGTH",
     "MAX_PART_LENGTH",
     "VERSIONS",
     "CancelHandOver",
     "ControllerAccepted",
     "ControllerLogIn",
+    "DoorJoin",
+    "DoorRefused",
+    "DoorSeat",
     "FromController",
     "HandOver",
     "HandOverContext",
@@ -223,3 +230,34 @@ ToController = (
     | Say
     | KickPlayer
 )
+
+
+# --- players at the door, over HTTP -----------------------------------------------------------------
+
+
+class DoorJoin(Struct):
+    """The body of `POST /join`: a day pass, and the name or id of a server."""
+
+    day_pass: TicketText
+    server: Text
+
+
+class DoorSeat(Struct):
+    """The answer: where the server is, and what lets the player in there until it expires.
+
+    `match_id` is the match there that the player belongs to; empty when there is none.
+    """
+
+    server_id: Text
+    address: Text
+    port: Port
+    seat: TicketText
+    seat_expires_at: Seconds
+    match_id: Text = ""
+
+
+class DoorRefused(Struct):
+    """Or why not, with an HTTP status of its own: `code` is for programs, `message` for people."""
+
+    code: Text
+    message: LongText

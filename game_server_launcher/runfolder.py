@@ -2,6 +2,7 @@
 
     launcher.lock       one launcher at a time (flock: it ends with the process, however that ends)
     launcher.issuer     whose tickets are good, for games that start while the login server is away
+    launcher.seat_key   what signs the seats that the launcher gives away itself (PEM)
     launcher.revoked    whose day passes are void, for an outage of the login server
     launcher.results    match results that the login server has not recorded yet (`journal.py`)
     SERVER.json         one server: its process, its running matches, its used tickets
@@ -21,6 +22,7 @@ from typing import TypeVar
 import msgspec
 
 from game_server_launcher.servers import SavedServer
+from login_server.keys import generate_key_pair, load_private_key
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ class Issuer(msgspec.Struct, frozen=True):
 
 class RunFolder:
     """One launcher's folder. Locked from construction until `close` or the end of the process.
+
+    Attributes:
+        seat_key: an Ed25519 private key (PEM); made when the folder was first used.
 
     Raises:
         RunFolderError: another launcher has it, or it cannot be made.
@@ -63,6 +68,11 @@ class RunFolder:
             ) from error
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            self.seat_key = self._load_seat_key(self.path / "launcher.seat_key")
+        except RunFolderError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let the next launcher have the folder."""
@@ -89,6 +99,22 @@ class RunFolder:
 
     def save_issuer(self, issuer: Issuer) -> None:
         write_whole(self.path / "launcher.issuer", msgspec.json.encode(issuer))
+
+    @staticmethod
+    def _load_seat_key(path: Path) -> str:
+        """Raises:
+        RunFolderError: it can be neither read nor made.
+        """
+        try:
+            if not path.exists():
+                write_whole(path, generate_key_pair()[0].encode(), sync=True)
+            pem = path.read_text(encoding="ascii")
+            load_private_key(pem)
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{path} cannot be used: {error}; without it, the seats that were given away are void"
+            ) from error
+        return pem
 
     def load_revoked(self) -> dict[str, float]:
         """By player, before when (Unix time) day passes were issued that are void."""

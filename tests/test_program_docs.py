@@ -29,6 +29,7 @@ from game_server.model import FourInARow
 from game_server_launcher import gamefile, gametables
 from game_server_launcher import protocol as launcher_protocol
 from game_server_launcher.config import LauncherConfig
+from game_server_launcher.doordesk import STATUSES
 from game_server_launcher.servers import State
 from login_server import protocol as login_protocol
 from login_server.config import Config
@@ -363,6 +364,21 @@ def test_every_code_is_on_the_page(program: Program) -> None:
     if not program.over_websocket:
         expected |= codes_of_every_protocol()
     assert codes_on(section(page_of(program.name), "Messages")) == expected
+
+
+def test_every_code_at_the_door_is_on_the_page_with_its_status() -> None:
+    text = section(page_of("game_server_launcher"), "The door")
+    shown = {code: int(row[1]) for row in table(text, "code at the door") for code in words(row[0])}
+    assert shown == STATUSES
+
+
+def test_what_is_said_at_the_door_is_shown_with_all_its_fields() -> None:
+    text = section(page_of("game_server_launcher"), "The door")
+    structs = (launcher_protocol.DoorJoin, launcher_protocol.DoorSeat, launcher_protocol.DoorRefused)
+    for example, struct in zip(blocks(text, "json"), structs, strict=True):
+        assert set(json.loads(example)) == set(struct.__struct_fields__)
+        assert set(struct.__struct_fields__) - set(words(without_code(text))) <= {"server_id"}
+        msgspec.json.decode(example, type=struct)
 
 
 def test_every_close_code_of_the_game_server_is_on_the_page() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from game_server_launcher.runfolder import Issuer, RunFolder, RunFolderError, load_servers, write_whole
 from game_server_launcher.servers import RunningMatch, SavedServer, State
+from login_server.keys import load_private_key
 
 
 def test_one_launcher_at_a_time(tmp_path: Path) -> None:
@@ -67,3 +68,24 @@ def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_the_key_that_signs_seats_is_made_once_and_is_nobody_elses_business(tmp_path: Path) -> None:
+    keys = set()
+    for _ in range(2):
+        folder = RunFolder(tmp_path / "run")
+        keys.add(folder.seat_key)
+        folder.close()
+    assert len(keys) == 1
+    load_private_key(keys.pop())
+    assert (tmp_path / "run" / "launcher.seat_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_is_none_is_said_and_not_replaced(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run").close()
+    (tmp_path / "run" / "launcher.seat_key").write_text("no key")
+    for _ in range(2):
+        with pytest.raises(RunFolderError, match=r"launcher\.seat_key cannot be used: not a private key"):
+            RunFolder(tmp_path / "run")
+    (tmp_path / "run" / "launcher.seat_key").unlink()
+    RunFolder(tmp_path / "run").close()
