@@ -19,6 +19,7 @@ from game_server_launcher import logpatterns
 from game_server_launcher.gametables import (
     Admission,
     Command,
+    Commands,
     Console,
     FileName,
     Log,
@@ -63,6 +64,13 @@ PLACEHOLDERS = (
 `{pid}` may in a stop command alone; those of the console, only where there is one; and its password, only where nobody
 else can read it: not in a command line.
 """
+
+COMMAND_PLACEHOLDERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "say": (("text",), ()),
+    "kick": (("player", "id"), ("reason",)),
+    "map": (("map",), ()),
+}
+"""What may stand in braces in each of the `[commands]`: one of the first must, and the others may."""
 
 NEEDED = {
     "game": "the game's name",
@@ -113,6 +121,7 @@ class GameFile(Table, frozen=True):
     admission: Admission = Admission()
     log: Log | None = None
     status: Status | None = None
+    commands: Commands | None = None
     ready: ReadyByController | ReadyByOutput | ReadyByPort | ReadyByStatus = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
@@ -267,6 +276,8 @@ def _check(game: GameFile) -> None:
             raise ValueError(f"{key!r} cannot be the name of a variable - at `environment`")
     if game.map_change.by == "console" and game.console is None:
         raise ValueError("'console' needs a table [console] - at `map_change.by`")
+    if game.map_change.by == "commands" and not (game.commands and game.commands.map):
+        raise ValueError("'commands' needs commands.map - at `map_change.by`")
     if game.map_change.by == "successor" and game.console is not None:
         raise ValueError(
             "'successor' is for games with a controller of their own, not with a console - at `map_change.by`"
@@ -281,6 +292,8 @@ def _check(game: GameFile) -> None:
             raise ValueError(f"Expected a regular expression: {error} - at `ready.pattern`") from error
     if isinstance(game.ready, ReadyByStatus) and game.status is None:
         raise ValueError("'status' needs a [status], which says how the game is asked - at `ready.by`")
+    if game.commands is not None:
+        _check_commands(game.commands)
     if game.log is not None:
         logpatterns.check(game.log)
     ports = game.ports
@@ -296,6 +309,19 @@ def _check_placeholders(key: str, texts: Iterable[str], allowed: set[str]) -> No
             if name not in allowed:
                 known = ", ".join(f"{{{one}}}" for one in sorted(allowed)) or "no placeholder"
                 raise ValueError(f"unknown placeholder {{{name}}}; Expected one of: {known} - at `{key}`")
+
+
+def _check_commands(commands: Commands) -> None:
+    for name, (needed, other) in COMMAND_PLACEHOLDERS.items():
+        text = getattr(commands, name)
+        if not text:
+            continue
+        _check_placeholders(f"commands.{name}", [text], {*needed, *other})
+        if not text.isprintable() or text.startswith("{"):
+            raise ValueError(f"Expected one line that begins with the game's own word for it - at `commands.{name}`")
+        if not any(f"{{{one}}}" in text for one in needed):
+            wanted = " or ".join(f"{{{one}}}" for one in needed)
+            raise ValueError(f"Expected {wanted} in it - at `commands.{name}`")
 
 
 def placeholder_values(server: str, token: str, run_dir: Path, **more: object) -> dict[str, object]:

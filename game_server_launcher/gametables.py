@@ -154,10 +154,13 @@ class Vote(Table, frozen=True):
 
 
 class MapChange(Table, frozen=True):
-    """How the map is changed: by a command on the game's `console`, or by a second process, the `successor`, that takes
-    the games over; empty for the console where there is one, and not at all elsewhere."""
+    """How the map is changed; empty: by the console where there is one, else by `commands.map`, if any.
 
-    by: Literal["", "console", "successor"] = ""
+    `console`, `commands`: by a command on the one or the game's standard input. `successor`: by a second process that
+    takes the games over.
+    """
+
+    by: Literal["", "console", "commands", "successor"] = ""
     seconds: Seconds = 10.0
     """So long players may take to move to the successor; who has not moved then loses the connection."""
 
@@ -168,3 +171,11 @@ class Status(Table, frozen=True):
     kind: Literal["quake3", "teeworlds"]
     seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
     """Between two questions."""
+
+
+class Commands(Table, frozen=True):
+    """Lines for the game's standard input that make it do something; empty where it cannot (`stdincommands.py`)."""
+
+    say: str = ""
+    kick: str = ""
+    map: str = ""

@@ -38,6 +38,7 @@ from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.statusdesk import Queries, StatusDesk
+from game_server_launcher.stdincommands import StdinCommands
 from game_server_launcher.stopping import patience
 from game_server_launcher.succession import Outcome, Succession, who_is_current
 from game_server_launcher.supervision import GameRunner, Supervision
@@ -122,9 +123,10 @@ class Launcher(CentralTask):
             self, folder, file_pool, self.servers, self._state_files, seats, lambda: self._controllers.issuer
         )
         self._logs = LogDesk(self, self._listing, self._state_files)
-        self.maps = MapChanger(self._consoles, self._succession)
+        commands = StdinCommands(runner)
+        self.maps = MapChanger(self._consoles, commands, self._succession)
         self.operations = Operations(
-            self, self.servers, self._supervision, self._consoles, self._controllers, self.maps
+            self, self.servers, self._supervision, self._consoles, self._controllers, commands, self.maps
         )
         self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
         self._consoles.players.votes = self._votes.said

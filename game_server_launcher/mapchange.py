@@ -1,4 +1,5 @@
-"""Changes the map of a server in the way that its game file says: by its console, or by a successor."""
+"""Changes the map of a server in the way that its game file says: by its console, by a line on its input, or by
+a successor."""
 
 import msgspec
 
@@ -6,6 +7,7 @@ from game_server_launcher import gameconsolehandler as console
 from game_server_launcher.consoledesk import ConsoleDesk
 from game_server_launcher.gametables import MapName
 from game_server_launcher.servers import GameServer
+from game_server_launcher.stdincommands import StdinCommands
 from game_server_launcher.succession import Succession
 
 
@@ -14,11 +16,13 @@ class MapChanger:
 
     Args:
         consoles: of the games that have one.
+        commands: of the games that are told on their standard input.
         succession: of the others.
     """
 
-    def __init__(self, consoles: ConsoleDesk, succession: Succession) -> None:
+    def __init__(self, consoles: ConsoleDesk, commands: StdinCommands, succession: Succession) -> None:
         self._consoles = consoles
+        self._commands = commands
         self._succession = succession
 
     def change(self, server: GameServer, name: str) -> None:
@@ -28,9 +32,13 @@ class MapChanger:
             ValueError: that is not possible now; the text says why.
         """
         check_map(server, name)
-        way = server.game.map_change.by or ("console" if server.game.console else "")
+        game = server.game
+        by_commands = "commands" if game.commands and game.commands.map else ""
+        way = game.map_change.by or ("console" if game.console else by_commands)
         if way == "successor":
-            self._succession.begin(server, msgspec.structs.replace(server.game, map=name))
+            self._succession.begin(server, msgspec.structs.replace(game, map=name))
+        elif way == "commands":
+            self._commands.change_map(server, name)
         elif way != "console":
             raise ValueError("its game file does not say how its map is changed (map_change.by)")
         elif not self._consoles.send(server, console.ChangeMap(name)):

@@ -6,6 +6,7 @@ Whoever asks (the control socket, the dashboard) is answered at once: each metho
 
 import difflib
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from connhandler import CentralTask
@@ -14,6 +15,8 @@ from game_server_launcher import protocol
 from game_server_launcher.events import printable, record
 from game_server_launcher.gameconsolehandler import Command
 from game_server_launcher.servers import GameServer, Role, State, find
+from game_server_launcher.stdincommands import MAX_TEXT as MAX_INPUT_TEXT
+from game_server_launcher.stdincommands import StdinCommands
 from game_server_launcher.supervision import Supervision
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class Operations:
         supervision: of their processes.
         consoles: of the games that have one.
         controllers: of the others.
+        commands: of the games that are told on their standard input.
         maps: changes them.
     """
 
@@ -64,6 +68,7 @@ class Operations:
         supervision: Supervision,
         consoles: Consoles,
         controllers: Controllers,
+        commands: StdinCommands,
         maps: Maps,
     ) -> None:
         self._central = central
@@ -71,6 +76,7 @@ class Operations:
         self._supervision = supervision
         self._consoles = consoles
         self._controllers = controllers
+        self._commands = commands
         self._maps = maps
 
     def restart(self, name: str) -> None:
@@ -102,10 +108,14 @@ class Operations:
         server = self._reachable(name)
         if not text.strip():
             raise OperationRefused("there is nothing to say")
-        most = MAX_CONSOLE_TEXT if server.game.console else MAX_TEXT
+        by_input = server.game.console is None and server.game.commands is not None
+        most = MAX_CONSOLE_TEXT if server.game.console else MAX_INPUT_TEXT if by_input else MAX_TEXT
         if len(text) > most:
             raise OperationRefused(f"{name} takes texts of at most {most} characters, not {len(text)}")
-        self._send(server, console.Say(text), protocol.Say(text=text))
+        if by_input:
+            self._tell(server, self._commands.say, text)
+        else:
+            self._send(server, console.Say(text), protocol.Say(text=text))
         self._note(server, f"say {text}")
 
     def kick(self, name: str, player: str, reason: str = "") -> None:
@@ -113,6 +123,10 @@ class Operations:
         server = self._reachable(name)
         if len(reason) > MAX_CONSOLE_TEXT:
             raise OperationRefused(f"a reason has at most {MAX_CONSOLE_TEXT} characters, not {len(reason)}")
+        if not server.game.console and server.game.commands is not None:
+            self._tell(server, self._commands.kick, player, reason)
+            self._note(server, f"kick {player}")
+            return
         if not server.game.console:
             self._send(server, None, protocol.KickPlayer(player=player, reason=reason))
             self._note(server, f"kick {player}")
@@ -166,6 +180,13 @@ class Operations:
         if not sent:
             link = "console" if server.game.console else "controller"
             raise OperationRefused(f"the {link} of {server.public_name} is not connected: it cannot be told")
+
+    def _tell(self, server: GameServer, command: Callable[..., None], *args: str) -> None:
+        """Tell a game on its standard input."""
+        try:
+            command(server, *args)
+        except ValueError as error:
+            raise OperationRefused(f"{server.public_name} cannot be told: {error}") from error
 
     def _note(self, server: GameServer, what: str) -> None:
         text = printable(f"the operator: {what}")

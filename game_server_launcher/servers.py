@@ -4,8 +4,6 @@ No socket, no process, no clock, no timer: the central task owns these and chang
 """
 
 import enum
-from collections.abc import Iterable
-from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -240,13 +238,16 @@ class GameServer(msgspec.Struct, kw_only=True):
         )
 
     @property
-    def names(self) -> list[str]:
-        """Who is there, where that is known; no more than a list can show."""
+    def everybody(self) -> list[str]:
+        """The names of who is there, where that is known."""
         if self.answer is not None:
-            names: Iterable[str] = self.answer.players
-        else:
-            names = (client.name for client in self.clients.values()) if self.clients else self.here.values()
-        return [name[:MAX_NAME] for name in islice(names, MAX_NAMES_SHOWN)]
+            return self.answer.players
+        return [client.name for client in self.clients.values()] if self.clients else list(self.here.values())
+
+    @property
+    def names(self) -> list[str]:
+        """Who is there; no more than a list can show."""
+        return [name[:MAX_NAME] for name in self.everybody[:MAX_NAMES_SHOWN]]
 
     def begin_run(self, now: float, token: str, console_password: str = "") -> None:
         """A process is about to be started: what the last one said holds no more."""

@@ -77,7 +77,7 @@ class StatusDesk:
         if server is None or server.run != run or not server.running:
             return
         self._missed[name] = 0
-        before, map_before = server.names, server.map
+        before, map_before = server.everybody, server.map
         server.answer = status
         server.players = len(status.players)
         server.map = status.map or server.map
@@ -100,7 +100,7 @@ class StatusDesk:
         """Where the game's output tells who comes and goes, that is noted as it happens."""
         if server.game.log is not None:
             return
-        now = server.names
+        now = server.everybody
         for verb, names in (("left", _without(before, now)), ("joined", _without(now, before))):
             for name in names:
                 record(server.events, self._central.now, f"{name} {verb}")

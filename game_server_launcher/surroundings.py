@@ -47,7 +47,7 @@ class Surroundings:
             write_whole(own_folder / name, expand(text, values).encode())
         forget_exit_status(own_folder)
         opened.append(log.open())
-        if isinstance(run.game.stop, StopByInput):
+        if isinstance(run.game.stop, StopByInput) or run.game.commands is not None:
             opened.append(make_input(self.input_path(run.server)))
         return log.position
 

@@ -399,6 +399,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "vote": (gametables.Vote,),
     "map_change": (gametables.MapChange,),
     "status": (gametables.Status,),
+    "commands": (gametables.Commands,),
 }
 
 

@@ -170,6 +170,15 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         (MINIMAL + '[ready]\nby = "output"', "Object missing required field `pattern` - at `ready`"),
         (MINIMAL + '[ready]\nby = "output"\npattern = "("', "Expected a regular expression"),
         (MINIMAL + '[ready]\nby = "port"\npattern = "x"', "unknown key 'ready.pattern'; Expected one of: seconds"),
+        (
+            MINIMAL + '[commands]\nsay = "say {txt}"',
+            "unknown placeholder {txt}; Expected one of: {text} - at",
+        ),
+        (MINIMAL + '[commands]\nsay = "say"', "Expected {text} in it - at `commands.say`"),
+        (MINIMAL + '[commands]\nkick = "kick {reason}"', "Expected {player} or {id} in it - at `commands.kick`"),
+        (MINIMAL + '[commands]\nmap = "{map}"', "begins with the game's own word for it - at `commands.map`"),
+        (MINIMAL + '[commands]\nmap = "a\\n {map}"', "Expected one line that begins with"),
+        (MINIMAL + '[commands]\n[map_change]\nby = "commands"', "'commands' needs commands.map - at `map_change.by`"),
         (MINIMAL + '[log]\njoined = "joins"', "a group is missing; Expected (?P<player>…) in it - at `log.joined`"),
         (
             MINIMAL + '[ready]\nby = "status"',

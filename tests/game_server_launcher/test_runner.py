@@ -18,7 +18,7 @@ from gevent.queue import Empty, Queue
 from connhandler import WorkerPool
 from connhandler.testing import check_leaks
 from game_server_launcher.gamefile import GameFile
-from game_server_launcher.gametables import Console, Log, Output, ReadyByOutput, ReadyByPort, StopByInput
+from game_server_launcher.gametables import Commands, Console, Log, Output, ReadyByOutput, ReadyByPort, StopByInput
 from game_server_launcher.logpatterns import Joined
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runner import Runner
@@ -431,6 +431,12 @@ def test_what_its_output_says_is_told_and_once_more_to_the_next_runner(stage: St
     stage.runner.adopt(Run(server="four", number=2, game=game, token="t"), found(stage.group, pid, created_at))
     stage.events.expect("process_started")
     assert stage.events.expect("process_said") == ("four", 2, [Joined("alice"), Joined("bob")])
+
+
+def test_a_game_with_commands_can_be_told_on_its_input(stage: Stage) -> None:
+    stage.start(stage.game("print(input())", commands=Commands(say="say {text}")))
+    stage.runner.write_input("four", "say hello")
+    assert stage.events.expect("process_exited")[2:] == (0, ["say hello"])
 
 
 def test_a_process_that_was_not_written_down_is_found(stage: Stage) -> None:
