@@ -3,6 +3,7 @@
 What the packets look like is `twnet_parser`'s; that what must arrive (vital chunks) does so, in order, is seen to here.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,7 @@ class TeeworldsBot:
         self._socket.connect((address, port))
         self._socket.settimeout(AGAIN_SECONDS)
         self._token = NO_TOKEN
+        self._again_at = 0.0
         self._greeting: Any = CtrlToken(response_token=OUR_TOKEN)
         self._received = 0
         self._sent = 0
@@ -99,17 +101,22 @@ class TeeworldsBot:
             try:
                 packet = parse7(self._socket.recv(NET_MAX_PACKETSIZE))
             except TimeoutError:
-                self._send(self._greeting, *self._unacknowledged)
-                continue
+                self._say_again()
             except OSError as error:  # Nobody is at that port any more.
                 self.heard.put(("close", str(error)))
                 return
-            self._forget_acknowledged(packet.header.ack)
-            for message in packet.messages:
-                if self._is_next(message):
+            else:
+                self._forget_acknowledged(packet.header.ack)
+                for message in filter(self._is_next, packet.messages):
                     self._take(message)
                     if message.message_name == "close":
                         return
+                if time.monotonic() >= self._again_at:
+                    self._say_again()
+
+    def _say_again(self) -> None:
+        """What may be lost, or that we are still there, and how much has come: nobody may be silent for long."""
+        self._send(self._greeting, *self._unacknowledged)
 
     def _take(self, message: Any) -> None:
         name: str = message.message_name
@@ -153,6 +160,7 @@ class TeeworldsBot:
 
     def _send(self, *messages: Any) -> None:
         """Each in a packet of its own: control messages cannot share one."""
+        self._again_at = time.monotonic() + AGAIN_SECONDS
         for message in messages:
             packet = TwPacket7()
             packet.header.token = self._token
