@@ -11,7 +11,6 @@
 import contextlib
 import gc
 import random
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +26,7 @@ from connhandler.framing import Framing
 from connhandler.framing.chunks import ChunkDecoder, encode_chunks
 from connhandler.jsonmessage import Ping, Pong
 from connhandler.messages import Message, PeerConnected, PeerDisconnected
+from connhandler.sockets import connect_to_path, is_path, prepare
 
 PeerType = TypeVar("PeerType", bound=Peer)
 MessageType = TypeVar("MessageType", bound=Message)
@@ -149,16 +149,19 @@ class JsonClient:
     """A plain client of a framed JSON protocol: blocking calls, no central task.
 
     Args:
-        address: of the server.
-        port: of the server.
+        address: of the server, or the path of its Unix socket.
+        port: of the server; 0 for a Unix socket.
         message_type: the union of what the server may send.
         timeout: for every wait, in seconds.
     """
 
     def __init__(self, address: str, port: int, message_type: Any, timeout: float = 10.0) -> None:
-        self.sock = gevent.socket.create_connection((address, port), timeout=timeout)
+        if is_path(address):
+            self.sock = connect_to_path(address)
+        else:
+            self.sock = gevent.socket.create_connection((address, port), timeout=timeout)
         self.sock.settimeout(None)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        prepare(self.sock)
         self._timeout = timeout
         self._decoder = msgspec.json.Decoder(message_type)
         self._framing = ChunkDecoder(max_message_bytes=1 << 26)

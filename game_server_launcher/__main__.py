@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def launch(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
+    from game_server_launcher.allowlisthandler import AllowlistHandler
     from game_server_launcher.config import ENVIRONMENT_PREFIX, LauncherConfig, SettingError, read_key, tls_context
     from game_server_launcher.doorhandler import DoorHandler
     from game_server_launcher.gameconsolehandler import GameConsoles
@@ -110,6 +111,8 @@ def launch(argv: Sequence[str]) -> int:
         handlers: list[ConnectionHandler] = [controllers, login_server]
         if config.door_port:
             handlers.append(DoorHandler("door", config.door_address, config.door_port, queue))
+        if config.allowlist:
+            handlers.append(AllowlistHandler("allowlist", config.allowlist, 0, queue))
         service = Service(launcher, handlers, [files, work])
         hurry = Hurry(launcher.post, launcher.hurry)
         try:

@@ -70,6 +70,13 @@ class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
     leave_running: Annotated[
         bool, Meta(description="at the end, leave the games running for the next launcher to take up")
     ] = False
+    allowlist: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/.*)?$",
+            description="full path of the Unix socket of game-server-allowlist, to let only expected players come",
+        ),
+    ] = ""
     figures_seconds: Annotated[
         float, Meta(ge=0.1, le=3600, description="between two measurements of what the processes use")
     ] = 5.0

@@ -122,6 +122,8 @@ class GameFile(Table, frozen=True):
     log: Log | None = None
     status: Status | None = None
     commands: Commands | None = None
+    allowlist: bool = False
+    """Whether only players with a seat may come to the port at all, where the launcher has the helper for that."""
     ready: ReadyByController | ReadyByOutput | ReadyByPort | ReadyByStatus = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
@@ -136,6 +138,11 @@ class GameFile(Table, frozen=True):
         if self.servers == 1:
             return [self.name]
         return [f"{self.name}-{number}" for number in range(1, self.servers + 1)]
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether players without a seat have no business at its port."""
+        return self.allowlist or self.admission.by != "open"
 
     @property
     def ports(self) -> range:

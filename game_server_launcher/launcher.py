@@ -17,6 +17,8 @@ from connhandler.http import HttpRequest
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server_launcher import gameconsolehandler as console
 from game_server_launcher import protocol
+from game_server_launcher.allowlistdesk import AllowlistDesk
+from game_server_launcher.allowlisthandler import AllowlistPeer
 from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
 from game_server_launcher.controllerdesk import ControllerDesk
 from game_server_launcher.delivery import Delivery
@@ -130,6 +132,7 @@ class Launcher(CentralTask):
         )
         self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
         self._consoles.players.votes = self._votes.said
+        self._allowlist = AllowlistDesk(PROGRAM, self, self.servers)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._login_server_version = 0
@@ -174,6 +177,12 @@ class Launcher(CentralTask):
             (ConsolePeer, console.Said): self._consoles.players.said,
             (ConsolePeer, PeerDisconnected): self._consoles.disconnected,
             (DoorPeer, HttpRequest): self._door.answer,
+            (AllowlistPeer, PeerConnected): self._allowlist.connected,
+            (AllowlistPeer, Welcome): self._allowlist.welcome,
+            (AllowlistPeer, Ping): self._allowlist.ping,
+            (AllowlistPeer, Refused): self._allowlist.refused,
+            (AllowlistPeer, ShuttingDown): self._allowlist.shutting_down,
+            (AllowlistPeer, PeerDisconnected): self._allowlist.disconnected,
             (LoginServerPeer, PeerConnected): self.login_server_connected,
             (LoginServerPeer, Welcome): self.login_server_welcomes,
             (LoginServerPeer, Ping): self.ping,
@@ -313,7 +322,9 @@ class Launcher(CentralTask):
     def seat_reserved(self, peer: LoginServerPeer, message: login_protocol.SeatReserved) -> None:
         server = self._find(message.server_id)
         if server is not None:
-            server.reserve(message.player, Seat(message.address, message.game_id, message.expires_at), self.now)
+            seat = Seat(message.address, message.game_id, message.expires_at)
+            server.reserve(message.player, seat, self.now)
+            self._allowlist.seat_reserved(server, seat)
             self._state_files.save_soon(server)
 
     def passes_revoked(self, peer: LoginServerPeer, message: login_protocol.PassesRevoked) -> None:
@@ -374,6 +385,7 @@ class Launcher(CentralTask):
     def server_changed(self, server: GameServer) -> None:
         self._succession.server_changed(server)
         self._listing.changed(server)
+        self._allowlist.server_changed(server)
         self._state_files.save_now(server)
         if server.role is not Role.CURRENT and server.retired and is_over(server):
             self.post(self._forget, server)
@@ -421,6 +433,7 @@ class Launcher(CentralTask):
 
     def places_changed(self, before: GameServer, after: GameServer) -> None:
         self._listing.succeeded(before, after)
+        self._allowlist.seats_changed(after)
         for expected in after.expected.values():
             self._controllers.send(after, expected)
 

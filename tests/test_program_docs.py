@@ -314,10 +314,11 @@ CODE_AT = {
     "CommandRefused": 0,
     "TicketError": 0,
     "misunderstood": 1,
+    "NotDone": 0,
 }
 """What is called with a code, and which argument it is."""
 
-PASSED_ON = {"answer.code", "refusal.code", "denial.code", "error.code", "code"}
+PASSED_ON = {"answer.code", "why.code", "refusal.code", "denial.code", "error.code", "code"}
 """Codes that come from another of these calls."""
 
 INTERNAL = {"no_server"}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that tests drive and that no Python package brings: a browser, curl, wrk, openssl, the servers of
-# the databases, and a real game server. What cannot be installed is named, and the tests that need it are skipped (with CI set, they fail).
+# the databases, a real game server, and what makes network namespaces and their firewalls. What cannot be installed is
+# named, and the tests that need it are skipped (with CI set, they fail).
 # Debian and its relatives; elsewhere, install them by hand.
 #
 # No service is started and no database cluster is made: the tests start servers of their own, on data folders and ports
@@ -10,7 +11,7 @@ set -uo pipefail
 # The package that brings each program.
 declare -A packages=(
     [chromium]=chromium [curl]=curl [wrk]=wrk [openssl]=openssl [mariadbd]=mariadb-server-core [my_print_defaults]=mariadb-client-core [postgres]=postgresql
-    [teeworlds-server]=teeworlds-server
+    [teeworlds-server]=teeworlds-server [nft]=nftables [ip]=iproute2
 )
 
 find_missing() {

@@ -138,7 +138,7 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         ('game = 3\ncapacity = 1\ncommand = ["x"]', "Expected `str`, got `int` - at `game`"),
         (
             MINIMAL + "capacty = 3",
-            "unknown key 'capacty'; did you mean 'capacity'? Expected one of: address, admission, capacity,",
+            "unknown key 'capacty'; did you mean 'capacity'? Expected one of: address, admission, allowlist, capacity,",
         ),
         ('game = "x"\ncommand = ["x"]\ncapacity = "3"', "Expected `int`, got `str` - at `capacity`"),
         ('game = "x"\ncommand = ["x"]\ncapacity = 0', "Expected `int` >= 1 - at `capacity`"),
