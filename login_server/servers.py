@@ -37,7 +37,7 @@ class ServerDirectory:
         self._changed: dict[str, None] = {}
 
     def put(self, launcher: str, server: ServerInfo) -> None:
-        """Add a server, or replace its description.
+        """Add a server, or replace its description. The players whom it names have come, and need no seat any more.
 
         Raises:
             Refusal: `not_your_server`, `server_id_invalid` or `too_many_servers`.
@@ -53,6 +53,8 @@ class ServerDirectory:
         if self.servers.get(server.server_id) != server:
             self.servers[server.server_id] = server
             self._changed[server.server_id] = None
+        for player in server.names:
+            self.take_seat(player, server.server_id)
 
     def remove(self, launcher: str, server_id: str) -> None:
         """Raises:

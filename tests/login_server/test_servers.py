@@ -154,6 +154,15 @@ def test_a_player_who_has_come_is_counted_by_the_server(directory: ServerDirecto
     assert directory.free_seats(directory.servers["home/one"]) == 1
 
 
+def test_a_player_whom_the_server_names_has_come(directory: ServerDirectory) -> None:
+    directory.put("home", info("home/two"))
+    for player, server in (("alice", "home/one"), ("bob", "home/two")):
+        directory.keep_seat(player, server, 60)
+    directory.put("home", info("home/one", capacity=1, names=["alice", "bob", "mallory"]))
+    assert list(directory.seats) == ["bob"]
+    assert directory.free_seats(directory.servers["home/one"]) == 1
+
+
 def test_seats_expire_in_their_order(directory: ServerDirectory) -> None:
     directory.put("home", info())
     for number, player in enumerate(["alice", "bob", "carol"]):
