@@ -49,7 +49,7 @@ def launch(argv: Sequence[str]) -> int:
     from game_server_launcher.doorhandler import DoorHandler
     from game_server_launcher.gameconsolehandler import GameConsoles
     from game_server_launcher.gamecontrollerhandler import GameControllerHandler
-    from game_server_launcher.gamefile import GameFileError, load_games
+    from game_server_launcher.gamefile import GameFile, GameFileError, load_games
     from game_server_launcher.launcher import Launcher
     from game_server_launcher.loginserverhandler import LoginServerHandler
     from game_server_launcher.runfolder import RunFolder, RunFolderError
@@ -65,8 +65,12 @@ def launch(argv: Sequence[str]) -> int:
         epilog="Sub-commands: 'check FILE…' says whether game files are right, 'status' shows what runs.",
     )
     set_up_logging(config.log_level)
+
+    def read_games() -> list[GameFile]:
+        return load_games(Path(path) for path in config.games)
+
     try:
-        games = load_games(Path(path) for path in config.games)
+        games = read_games()
         key = read_key(config)
         ssl_context = tls_context(config)
     except (GameFileError, SettingError) as error:
@@ -115,9 +119,11 @@ def launch(argv: Sequence[str]) -> int:
             handlers.append(AllowlistHandler("allowlist", config.allowlist, 0, queue))
         service = Service(launcher, handlers, [files, work])
         hurry = Hurry(launcher.post, launcher.hurry)
+        again = gevent.signal_handler(signal.SIGHUP, launcher.post, launcher.reload, read_games)
         try:
             return service.run()
         finally:
+            again.cancel()
             hurry.close()
             runner.close()
             consoles.close_all()

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+from collections.abc import Callable
 
 from connhandler import CentralTask, PeerDisconnected, ProtocolError
 from connhandler.jsonmessage import Hello, Pong, Refused, agree_on_version
@@ -38,10 +39,12 @@ class ControllerDesk:
         peers: the controllers that are logged in, by server name.
         supervision: set before the first message; it asks this desk in its turn.
         succession: likewise.
+        match_is_over: called with the server of each match that has ended as it should.
     """
 
     supervision: Supervision
     succession: Succession
+    match_is_over: Callable[[GameServer], None]
 
     def __init__(
         self,
@@ -142,6 +145,7 @@ class ControllerDesk:
             winner = message.result.winner or "nobody"
             reason = message.result.reason
             logger.info("%s: match %s ended: %s won (%s)", server.name, message.match_id, winner, reason)
+            self.match_is_over(server)
         learn(server, message)
         self._delivery.add([message])
 

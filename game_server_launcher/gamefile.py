@@ -41,6 +41,7 @@ from game_server_launcher.gametables import (
     StopBySignal,
     Table,
     Text,
+    Upgrade,
     Vote,
 )
 from login_server.protocol import MatchPlayers
@@ -129,6 +130,7 @@ class GameFile(Table, frozen=True):
     restart: Restart = Restart()
     map_change: MapChange = MapChange()
     vote: Vote = Vote()
+    upgrade: Upgrade = Upgrade()
     output: Output = Output()
 
     @property

@@ -141,6 +141,13 @@ class Log(Table, frozen=True):
     chat: str = ""
 
 
+class Upgrade(Table, frozen=True):
+    """How a changed game file comes to its servers (`builds.py`)."""
+
+    canary_matches: Annotated[int, Meta(ge=0, le=1000)] = 0
+    """One server tries it first, for so many matches; 0: all take it at their next start or change of map."""
+
+
 class Vote(Table, frozen=True):
     """How players vote for the next map, of those in `maps`.
 

@@ -19,6 +19,7 @@ from game_server_launcher import gameconsolehandler as console
 from game_server_launcher import protocol
 from game_server_launcher.allowlistdesk import AllowlistDesk
 from game_server_launcher.allowlisthandler import AllowlistPeer
+from game_server_launcher.builddesk import BuildDesk
 from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
 from game_server_launcher.controllerdesk import ControllerDesk
 from game_server_launcher.delivery import Delivery
@@ -126,7 +127,9 @@ class Launcher(CentralTask):
         )
         self._logs = LogDesk(self, self._listing, self._state_files)
         commands = StdinCommands(runner)
-        self.maps = MapChanger(self._consoles, commands, self._succession)
+        self._builds = BuildDesk(self, folder, file_pool, games)
+        self._controllers.match_is_over = self._builds.match_ended
+        self.maps = MapChanger(self._consoles, commands, self._succession, self._builds.choose)
         self.operations = Operations(
             self, self.servers, self._supervision, self._consoles, self._controllers, commands, self.maps
         )
@@ -208,6 +211,11 @@ class Launcher(CentralTask):
         for name, left in saved.items():
             self._retire(name, left)
         self._figures.start()
+        self._builds.start()
+
+    def reload(self, load: Callable[[], list[GameFile]]) -> None:
+        """Read the game files anew; what comes of it is logged."""
+        self._builds.reload(load)
 
     def on_shutdown(self) -> Event:
         if self._leave_running:
@@ -253,6 +261,9 @@ class Launcher(CentralTask):
             del self.servers[name]
             server = GameServer(name=current.name, server_id=server.server_id, game=server.game)
             self.servers[current.name] = server
+        if current is not None:
+            server.on_trial = current.on_trial
+            server.game = self._builds.running(server)
         if other is not None:
             self._succession.adopt(server, other)
         self._supervision.begin(server, current)
@@ -389,6 +400,13 @@ class Launcher(CentralTask):
         self._state_files.save_now(server)
         if server.role is not Role.CURRENT and server.retired and is_over(server):
             self.post(self._forget, server)
+
+    def choose_game(self, server: GameServer) -> None:
+        if server.role is Role.CURRENT and not server.retired:
+            self._builds.set_game(server)
+
+    def crashed(self, server: GameServer) -> bool:
+        return self._builds.failed(server)
 
     def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
         self._state_files.save_now(server, then)

@@ -1,10 +1,13 @@
 """Changes the map of a server in the way that its game file says: by its console, by a line on its input, or by
 a successor."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from game_server_launcher import gameconsolehandler as console
 from game_server_launcher.consoledesk import ConsoleDesk
+from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import MapName
 from game_server_launcher.servers import GameServer
 from game_server_launcher.stdincommands import StdinCommands
@@ -18,9 +21,17 @@ class MapChanger:
         consoles: of the games that have one.
         commands: of the games that are told on their standard input.
         succession: of the others.
+        choose: says what a server is to start, and whether that is on trial.
     """
 
-    def __init__(self, consoles: ConsoleDesk, commands: StdinCommands, succession: Succession) -> None:
+    def __init__(
+        self,
+        consoles: ConsoleDesk,
+        commands: StdinCommands,
+        succession: Succession,
+        choose: Callable[[GameServer], tuple[GameFile, bool]],
+    ) -> None:
+        self._choose = choose
         self._consoles = consoles
         self._commands = commands
         self._succession = succession
@@ -36,7 +47,8 @@ class MapChanger:
         by_commands = "commands" if game.commands and game.commands.map else ""
         way = game.map_change.by or ("console" if game.console else by_commands)
         if way == "successor":
-            self._succession.begin(server, msgspec.structs.replace(game, map=name))
+            game, on_trial = self._choose(server)
+            self._succession.begin(server, msgspec.structs.replace(game, map=name), on_trial)
         elif way == "commands":
             self._commands.change_map(server, name)
         elif way != "console":

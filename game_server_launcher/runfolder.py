@@ -4,6 +4,7 @@
     launcher.issuer     whose tickets are good, for games that start while the login server is away
     launcher.seat_key   what signs the seats that the launcher gives away itself (PEM)
     launcher.revoked    whose day passes are void, for an outage of the login server
+    launcher.builds     which builds of the games are accepted, and which is tried (`builds.py`)
     launcher.results    match results that the login server has not recorded yet (`journal.py`)
     SERVER.json         one server: its process, its running matches, its used tickets
     SERVER/             its working folder, unless the game file names another
@@ -115,6 +116,14 @@ class RunFolder:
                 f"{path} cannot be used: {error}; without it, the seats that were given away are void"
             ) from error
         return pem
+
+    def load_builds(self) -> bytes:
+        """What `save_builds` was given; empty if nothing."""
+        path = self.path / "launcher.builds"
+        return path.read_bytes() if path.exists() else b""
+
+    def save_builds(self, builds: bytes) -> None:
+        write_whole(self.path / "launcher.builds", builds)
 
     def load_revoked(self) -> dict[str, float]:
         """By player, before when (Unix time) day passes were issued that are void."""

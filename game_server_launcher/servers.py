@@ -111,6 +111,7 @@ class SavedServer(msgspec.Struct, kw_only=True):
     state: State
     role: Role = Role.CURRENT
     chosen_map: str = ""
+    on_trial: bool = False
     reason: str = ""
     pid: int = 0
     group: int = 0
@@ -140,6 +141,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         role: whether it is the server that others know, or the process before or after that one.
         chosen_map: the map it was changed to, which it keeps until its file has others; empty for the file's.
         restarting: it is stopped only to be started at once.
+        on_trial: its process is of a build that is tried (`builds.py`).
         run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
         adopted: an earlier launcher has started its process.
         was_ready: that process had been ready when that launcher last knew.
@@ -162,6 +164,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     retired: bool = False
     role: Role = Role.CURRENT
     chosen_map: str = ""
+    on_trial: bool = False
     state: State = State.STOPPED
     reason: str = ""
     restarting: bool = False

@@ -94,6 +94,9 @@ class Host(Protocol):
     def change_ended(self, outcome: Outcome) -> None:
         """A change has come to its end, whichever."""
 
+    def crashed(self, server: GameServer) -> bool:
+        """A successor did not do."""
+
 
 class Succession:
     """The changes of all servers of a launcher.
@@ -120,7 +123,7 @@ class Succession:
         change = self._changes.get(server.name)
         return change.step if change else None
 
-    def begin(self, server: GameServer, game: GameFile) -> None:
+    def begin(self, server: GameServer, game: GameFile, on_trial: bool = False) -> None:
         """Start the successor of a server, of this game file, whose `map` is the new one.
 
         Raises:
@@ -134,6 +137,7 @@ class Succession:
             game=msgspec.structs.replace(game, restart=Restart(policy="never")),
             role=Role.SUCCESSOR,
             chosen_map=game.map,
+            on_trial=on_trial,
             used_tickets=dict(server.used_tickets),
             seats=dict(server.seats),
         )
@@ -295,6 +299,7 @@ class Succession:
             self._host.tell_controller(change.before, protocol.CancelHandOver())
         self._forget(change)
         change.after.retired = True
+        self._host.crashed(change.after)
         self._supervision.stop(change.after)
         self._end(change, reason)
 

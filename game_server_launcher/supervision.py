@@ -45,6 +45,12 @@ class Host(Protocol):
     def server_changed(self, server: GameServer) -> None:
         """Something that players, the state file or the login server should know has changed."""
 
+    def choose_game(self, server: GameServer) -> None:
+        """It is about to be started: set what it is to start."""
+
+    def crashed(self, server: GameServer) -> bool:
+        """It has crashed, or cannot be started; return whether it goes back to something else that it can start."""
+
     def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
         """Write the state file, then call `then`."""
 
@@ -117,6 +123,7 @@ class Supervision:
 
     def start(self, server: GameServer) -> None:
         """Start a process for a server that has none."""
+        self._host.choose_game(server)
         token = self._central.new_id() + self._central.new_id()
         console_password = self._central.new_id() if server.game.console else ""
         server.begin_run(self._central.now, token, console_password)
@@ -240,7 +247,7 @@ class Supervision:
             return
         if one.state is State.STOPPING:
             self._stopped(one, reason)
-        elif for_good:
+        elif for_good and not self._host.crashed(one):
             logger.error("%s: cannot be started: %s", one.name, reason)
             self._enter(one, State.FAILED, reason)
         else:
@@ -347,6 +354,7 @@ class Supervision:
         else:
             for line in last_lines:
                 logger.warning("%s: its last output: %s", server.name, line)
+            self._host.crashed(server)
             self._crashed(server, how, ran_for)
 
     def _stopped(self, server: GameServer, how: str) -> None:

@@ -398,6 +398,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "admission": (gametables.Admission,),
     "log": (gametables.Log,),
     "vote": (gametables.Vote,),
+    "upgrade": (gametables.Upgrade,),
     "map_change": (gametables.MapChange,),
     "status": (gametables.Status,),
     "commands": (gametables.Commands,),
