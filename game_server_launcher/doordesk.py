@@ -71,6 +71,7 @@ class DoorDesk:
         state_files: of the servers.
         seats: signs seats in this launcher's name.
         issuer: whose passes are good, as far as is known.
+        reserved: called with each seat that is given.
 
     Attributes:
         revoked: by player, before when (Unix time) day passes were issued that are void.
@@ -86,6 +87,7 @@ class DoorDesk:
         state_files: StateFiles,
         seats: SeatIssuer,
         issuer: Callable[[], Issuer],
+        reserved: Callable[[GameServer, Seat], None],
     ) -> None:
         self.revoked = folder.load_revoked()
         self.counters: Counter[str] = Counter()
@@ -96,6 +98,7 @@ class DoorDesk:
         self._state_files = state_files
         self._seats = seats
         self._issuer = issuer
+        self._reserved = reserved
         self._checker: tuple[Issuer, PassChecker] | None = None
         self._joins: Counter[str] = Counter()
         self._joins_until = 0.0
@@ -162,10 +165,12 @@ class DoorDesk:
         match_id, players = _match_of(server, player, now)
         self._check_open(server, match_id)
         game_id = match_id or ANY_GAME
-        seat, expires_at = self._seats.issue(
+        token, expires_at = self._seats.issue(
             player, server.server_id, game_id, players, now, self._central.new_id("seat-")
         )
-        server.reserve(player, Seat(address, game_id, expires_at), now)
+        seat = Seat(address, game_id, expires_at)
+        server.reserve(player, seat, now)
+        self._reserved(server, seat)
         self._state_files.save_soon(server)
         self.counters["admitted"] += 1
         logger.info("door: player %s may join %s, match %s", player, server.server_id, game_id)
@@ -173,7 +178,7 @@ class DoorDesk:
             server_id=server.server_id,
             address=server.game.address,
             port=server.port,
-            seat=seat,
+            seat=token,
             seat_expires_at=expires_at,
             match_id=match_id,
         )

@@ -122,8 +122,16 @@ class Launcher(CentralTask):
         self._controllers.succession = self._succession
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
         self._status = StatusDesk(self, self.servers, queries, self._listing, self._state_files, self._supervision)
+        self._allowlist = AllowlistDesk(PROGRAM, self, self.servers)
         self._door = DoorDesk(
-            self, folder, file_pool, self.servers, self._state_files, seats, lambda: self._controllers.issuer
+            self,
+            folder,
+            file_pool,
+            self.servers,
+            self._state_files,
+            seats,
+            lambda: self._controllers.issuer,
+            self._allowlist.seat_reserved,
         )
         self._logs = LogDesk(self, self._listing, self._state_files)
         commands = StdinCommands(runner)
@@ -135,7 +143,6 @@ class Launcher(CentralTask):
         )
         self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
         self._consoles.players.votes = self._votes.said
-        self._allowlist = AllowlistDesk(PROGRAM, self, self.servers)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
         self._login_server: LoginServerPeer | None = None
         self._login_server_version = 0

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connhandler.http import HttpRequest, HttpResponse
-from connhandler.jsonmessage import Hello
+from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import FakeConnection, run_work
 from game_server_launcher import doordesk
+from game_server_launcher.allowlist.protocol import AllowAddress
+from game_server_launcher.allowlisthandler import AllowlistPeer
 from game_server_launcher.doordesk import STATUSES
 from game_server_launcher.doorhandler import DoorPeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
@@ -147,6 +149,16 @@ def test_a_day_pass_gets_a_seat_that_the_games_take(door: Door) -> None:
     door.world.advance(1)
     assert door.world.saved()["seats"] == door.world.state()["seats"]
     assert door.seat(day_pass, "home/four").server_id == "home/four", "a pass is good again, and an id is a name too"
+
+
+def test_the_allow_list_hears_of_a_seat_too(make_world: Callable[..., "World"], chess_with: Callable[..., Any]) -> None:
+    door = Door(make_world(chess_with(allowlist=True)))
+    helper = FakeConnection(AllowlistPeer())
+    helper.connected(door.world.launcher)
+    helper.receives(door.world.launcher, Welcome(version=1))
+    helper.take()
+    door.seat(door.day_pass())
+    assert helper.take() == [AllowAddress(port=7000, address="192.0.2.7", seconds=1800)]
 
 
 def test_controllers_hear_whose_seats_are_good(world: "World") -> None:
