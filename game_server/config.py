@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from connhandler.configuration import load_configuration
+from game_server.model import COLUMNS, ROWS, Size, read_size
 from game_server.protocol import PLAYER_PORT
 from game_server.server import Patience
 
@@ -58,6 +59,10 @@ class Configuration(Struct, frozen=True, kw_only=True):
     origins: Annotated[
         list[str], _setting("the web pages that may connect, such as https://example.org; none: all of them")
     ] = []
+    map: Annotated[
+        str,
+        _setting("the board: its columns and rows, from 4x4 to 12x10", pattern=r"^([4-9]|1[0-2])x([4-9]|10)$"),
+    ] = f"{COLUMNS}x{ROWS}"
     launcher_address: Annotated[str, _setting("where the launcher is")] = "127.0.0.1"
     launcher_port: Annotated[
         int, _setting("the launcher's port for game controllers; 0 to run without one", ge=0, le=65535)
@@ -102,6 +107,10 @@ class Configuration(Struct, frozen=True, kw_only=True):
     max_connections: Annotated[int, _setting("so many players' connections at most", ge=1, le=1_000_000)] = 10_000
     max_connections_per_address: Annotated[int, _setting("of them, from one address", ge=1, le=1_000_000)] = 256
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _setting("what is logged")] = "info"
+
+    @property
+    def size(self) -> Size:
+        return read_size(self.map)
 
     @property
     def patience(self) -> Patience:

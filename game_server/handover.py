@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from game_server.model import ROWS, FourInARow
+from game_server.model import FourInARow
 from game_server.model.events import Name
 from game_server.protocol import GameEvent, Id, Key, UnixTime
 from game_server_launcher.protocol import MAX_CONTEXT_LENGTH, MAX_PART_LENGTH
@@ -165,12 +165,7 @@ def _check_game(game: GameContext) -> None:
         raise ContextError(f"game {game.game_id}: who plays is not clear")
     if [event.sequence for event in game.events] != list(range(first, game.sequence + 1)) or first < 1:
         raise ContextError(f"game {game.game_id}: its events have gaps")
-    if game.model is not None and (game.model.players != players or not _fits(game.model)):
+    if game.model is not None and game.model.players != players:
         raise ContextError(f"game {game.game_id}: its board cannot be")
     if game.model is None and (game.begun or len(players) == 2):
         raise ContextError(f"game {game.game_id}: it has no board")
-
-
-def _fits(model: FourInARow) -> bool:
-    """Whether every piece lies on the board."""
-    return all(model.moves.count(column) <= ROWS for column in set(model.moves))

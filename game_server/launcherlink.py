@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 Checker = TicketChecker | GameTokenChecker
 """Of the login server's tickets to this server, or of anybody's tokens to single games."""
 
-GAME_MAP = "7x6"
-
 
 class LauncherLink:
     """Everything about the launcher but the games; the methods named for messages are rows of the dispatch table.
@@ -175,7 +173,8 @@ class LauncherLink:
         self._trust(message.issuer, message.public_key, known)
         self._trust_launcher(message.seat_issuer, message.seat_key)
         if not self._central.departure.departed:
-            peer.send(ServerReady(port=self._central.players.port, version=protocol.VERSION, map=GAME_MAP))
+            port, board = self._central.players.port, self._configuration.map
+            peer.send(ServerReady(port=port, version=protocol.VERSION, map=board))
             peer.send(PlayerCountChanged(players=self._players))
         for ticket_id in own.keys() - known.keys():
             peer.send(TicketUsed(ticket_id=ticket_id, expires_at=own[ticket_id]))

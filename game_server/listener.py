@@ -92,6 +92,7 @@ class GameListener(CentralTask):
         super().__init__("game_listener", clock=clock, **kwargs)
         self._lock = RLock()
         self._patience = configuration.patience
+        self._size = configuration.size
         self.players = PlayerHandler(
             "players",
             configuration.address,
@@ -246,6 +247,7 @@ class GameListener(CentralTask):
             clock=self._clock,
             left=lambda controller: self.post(self._left, controller),
             halt=self.departure.halt,
+            size=self._size,
         )
         game.publisher.subscribe(CentralSubscriber(self, game, self.launcher.reporter.report_of(game)))
         return game

@@ -117,7 +117,7 @@ class Command(Message, tag_field="command", kw_only=True, omit_defaults=True):
 
 
 class Drop(Command):
-    """Drop a piece into a column from 0 to 6.
+    """Drop a piece into a column, the left one is 0.
 
     The bounds are wider than the board, so that a wrong column gets the answer of the game's rules.
     """

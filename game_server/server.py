@@ -9,7 +9,7 @@ from game_server import protocol
 from game_server.controller import GameController
 from game_server.halt import Halt
 from game_server.handover import GameContext, Seat
-from game_server.model import FourInARow, GameBegan, GameEnded, IllegalMove
+from game_server.model import COLUMNS, ROWS, FourInARow, GameBegan, GameEnded, IllegalMove, Size
 from game_server.model.lockedgame import LockedGame
 from game_server.playerhandler import PlayerPeer
 from game_server.publisher import GamePublisher
@@ -48,6 +48,7 @@ class GameServer:
         clock: Unix time.
         left: called with each controller whose `run` has come to its end, by that one's own task.
         halt: what every command has to pass through.
+        size: of the board.
 
     Attributes:
         seats: in the order of the model's players.
@@ -65,6 +66,7 @@ class GameServer:
         clock: Callable[[], float],
         left: Callable[[GameController], None],
         halt: Halt | None = None,
+        size: Size = (COLUMNS, ROWS),
     ) -> None:
         self.game_id = game_id
         self.is_match = is_match
@@ -75,6 +77,7 @@ class GameServer:
         self.begun = False
         self.begun_at = 0.0
         self.halt = halt or Halt()
+        self._size = size
         self._patience = patience
         self._clock = clock
         self._left = left
@@ -188,7 +191,7 @@ class GameServer:
     def set_up(self, beginner: str) -> None:
         """Both players are known: make the board. The game begins when both have come."""
         with self._lock:
-            game, _ = FourInARow.begin(self.players, beginner)
+            game, _ = FourInARow.begin(self.players, beginner, self._size)
             self.model = LockedGame(game, self._lock, self._publish)
 
     def connect(self, peer: PlayerPeer, player: str) -> tuple[GameController, GameController | None]:
@@ -219,8 +222,9 @@ class GameServer:
             if self.model is not None and not self.begun and not self.over and len(self.present) == 2:
                 self.begun = True
                 self.begun_at = self._clock()
-                beginner = self.model.players[self.model.beginner]
-                self._publish(GameBegan(players=self.players, beginner=beginner))
+                model = self.model
+                began = GameBegan(self.players, model.players[model.beginner], model.width, model.height)
+                self._publish(began)
         controller.start(self._left)
         return controller, replaced
 

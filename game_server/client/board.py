@@ -21,13 +21,14 @@ def draw_board(game: FourInARow | None, style: Style) -> list[str]:
     The last piece stands in brackets, the pieces of the line that won stand between stars.
     """
     wall, corner, foot, cross = ("│", ("╰", "╯"), "───", "┴") if style.unicode else ("|", ("+", "+"), "---", "+")
-    columns = game.columns if game else [[] for _ in range(COLUMNS)]
+    width, height = (game.width, game.height) if game else (COLUMNS, ROWS)
+    columns = game.columns if game else [[] for _ in range(width)]
     edge = style.paint(wall, "dim")
-    lines = [INDENT + " " + " ".join(f" {number} " for number in range(1, COLUMNS + 1))]
-    for row in reversed(range(ROWS)):
-        cells = (_cell(game, columns, column, row, style) for column in range(COLUMNS))
+    lines = [INDENT + " " + " ".join(f"{number:^3}" for number in range(1, width + 1))]
+    for row in reversed(range(height)):
+        cells = (_cell(game, columns, column, row, style) for column in range(width))
         lines.append(INDENT + edge + edge.join(cells) + edge)
-    lines.append(INDENT + style.paint(corner[0] + cross.join([foot] * COLUMNS) + corner[1], "dim"))
+    lines.append(INDENT + style.paint(corner[0] + cross.join([foot] * width) + corner[1], "dim"))
     return lines
 
 

@@ -135,7 +135,7 @@ class Terminal(View):
         paint = self.style.paint
         news = [f" {line}" for line in self._news]
         title = paint(f" {self.style.clean(self._title, 78)}", "bold")
-        hint = paint(f" {self._mode.hint}", "dim")
+        hint = paint(f" {self._mode.hint.format(width=self.width)}", "dim")
         notices = [f" {paint(line, 'yellow')}" for line in self._mode.notices()]
         self._screen.show([title, "", *self._mode.lines(), "", *notices, *news, hint], " > ", self.typed())
 
@@ -213,6 +213,12 @@ class Terminal(View):
         lines = [f"{name} wants to play you. Type p {name}" for name in names[:MAX_NOTICES]]
         return [*lines, *([f"and {len(names) - MAX_NOTICES} more"] if len(names) > MAX_NOTICES else [])]
 
+    @property
+    def width(self) -> int:
+        """Of the board, in columns."""
+        game = self._visit.game if self._visit is not None else None
+        return COLUMNS if game is None else game.width
+
     def board_lines(self) -> list[str]:
         visit = self._visit
         if visit is None:
@@ -231,7 +237,7 @@ class Mode:
     """What the screen shows in one situation, and what a typed line means there.
 
     Attributes:
-        hint: what can be typed.
+        hint: what can be typed; `{width}` stands for the number of columns.
     """
 
     hint: str
@@ -308,18 +314,18 @@ class Waiting(Mode):
 
 
 class Playing(Mode):
-    hint = f"1-{COLUMNS}: drop a piece   v MAP: vote for the next map   q: give up"
+    hint = "1-{width}: drop a piece   v MAP: vote for the next map   q: give up"
 
     def typed(self, line: str) -> None:
         word, _, name = line.partition(" ")
         if line == "q":
             self.terminal.ask_to_resign()
-        elif line.isascii() and line.isdigit() and 1 <= int(line) <= COLUMNS:
+        elif line.isascii() and line.isdigit() and 1 <= int(line) <= self.terminal.width:
             self.terminal.drop(int(line))
         elif word == "v":
             self.terminal.vote(name.strip())
         elif line:
-            self.terminal.troubled(f"type a column from 1 to {COLUMNS}, or q")
+            self.terminal.troubled(f"type a column from 1 to {self.terminal.width}, or q")
 
 
 class Resigning(Mode):

@@ -99,10 +99,10 @@ class Visit:
                 self._is_here(player)
             case protocol.PlayerGone(player=player):
                 self.present = [other for other in self.present if other != player]
-            case GameBegan(players=players, beginner=beginner):
+            case GameBegan(players=players, beginner=beginner) as began:
                 self.begun = True
                 self.players = list(players)
-                self.game, _ = FourInARow.begin(self.players, beginner)
+                self.game, _ = FourInARow.begin(self.players, beginner, (began.width, began.height))
             case PieceDropped(player=player, column=column) if self.game is not None:
                 self.game.drop(player, column)
             case GameEnded() as ended if self.game is not None:

@@ -1,21 +1,52 @@
-"""Four in a row: two players drop pieces into seven columns of six; the first line of four wins.
+"""Four in a row: two players drop pieces into the columns of a board; the first line of four wins.
 
-Everything that there is to know about a game follows from who plays, who began and which columns were
-played, so that is all its state holds; it goes to JSON and back as it stands.
+Everything that there is to know about a game follows from the board's size, who plays, who began and which columns
+were played, so that is all its state holds; it goes to JSON and back as it stands.
 """
 
 from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from game_server.model.events import Cell, Column, GameBegan, GameEnded, ModelEvent, Name, PieceDropped
+from game_server.model.events import (
+    MAX_HEIGHT,
+    MAX_WIDTH,
+    MIN_SIDE,
+    Cell,
+    Column,
+    GameBegan,
+    GameEnded,
+    Height,
+    ModelEvent,
+    Name,
+    PieceDropped,
+    Width,
+)
 
 COLUMNS = 7
 ROWS = 6
+"""Of the usual board."""
 LENGTH = 4
 CELLS = COLUMNS * ROWS
 
+Size = tuple[int, int]
+"""Of a board: how many columns, and how many rows."""
+
 DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))
+
+
+def read_size(text: str) -> Size:
+    """The size of a board that is written as `7x6`.
+
+    Raises:
+        ValueError: there is no such board.
+    """
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and text.isascii() and len(text) <= 5):
+        raise ValueError(f"{text!r} is no board: write its columns and rows, such as 7x6")
+    if not (MIN_SIDE <= int(width) <= MAX_WIDTH and MIN_SIDE <= int(height) <= MAX_HEIGHT):
+        raise ValueError(f"{text!r} is no board: from {MIN_SIDE}x{MIN_SIDE} to {MAX_WIDTH}x{MAX_HEIGHT}")
+    return int(width), int(height)
 
 
 class IllegalMove(Exception):
@@ -36,15 +67,25 @@ class FourInARow(Struct, kw_only=True):
     players: Annotated[list[Name], Meta(min_length=2, max_length=2)]
     """In the order of their seats; a player's place here is the player's seat, 0 or 1."""
     beginner: Annotated[int, Meta(ge=0, le=1)]
-    moves: Annotated[list[Column], Meta(max_length=CELLS)] = []
+    width: Width = COLUMNS
+    height: Height = ROWS
+    moves: Annotated[list[Column], Meta(max_length=MAX_WIDTH * MAX_HEIGHT)] = []
     """The columns played so far."""
     winner: Name = ""
     reason: Name = ""
     """Why the game is over; empty while it is not."""
-    line: Annotated[list[Cell], Meta(max_length=COLUMNS)] = []
+    line: Annotated[list[Cell], Meta(max_length=2 * LENGTH - 1)] = []
+
+    def __post_init__(self) -> None:
+        """Raises:
+        ValueError: a piece lies outside of the board.
+        """
+        for column in set(self.moves):
+            if column >= self.width or self.moves.count(column) > self.height:
+                raise ValueError(f"there is no room in column {column} of this board")
 
     @classmethod
-    def begin(cls, players: list[str], beginner: str) -> tuple[Self, GameBegan]:
+    def begin(cls, players: list[str], beginner: str, size: Size = (COLUMNS, ROWS)) -> tuple[Self, GameBegan]:
         """A new game.
 
         Raises:
@@ -54,8 +95,9 @@ class FourInARow(Struct, kw_only=True):
             raise ValueError(f"four in a row is for two different players, not {players}")
         if beginner not in players:
             raise ValueError(f"{beginner} cannot begin a game of {players}")
-        game = cls(players=list(players), beginner=players.index(beginner))
-        return game, GameBegan(players=list(players), beginner=beginner)
+        width, height = size
+        game = cls(players=list(players), beginner=players.index(beginner), width=width, height=height)
+        return game, GameBegan(players=list(players), beginner=beginner, width=width, height=height)
 
     @property
     def over(self) -> bool:
@@ -69,7 +111,7 @@ class FourInARow(Struct, kw_only=True):
     @property
     def columns(self) -> list[list[int]]:
         """The seats of the pieces in each column, the lowest first."""
-        columns: list[list[int]] = [[] for _ in range(COLUMNS)]
+        columns: list[list[int]] = [[] for _ in range(self.width)]
         for number, column in enumerate(self.moves):
             columns[column].append(self._seat_of_move(number))
         return columns
@@ -86,7 +128,7 @@ class FourInARow(Struct, kw_only=True):
         """How many of the player's pieces lie next to each other in a line; 0 without a piece."""
         seat = self.players.index(player)
         columns = self.columns
-        cells = ((column, row) for column in range(COLUMNS) for row in range(len(columns[column])))
+        cells = ((column, row) for column in range(self.width) for row in range(len(columns[column])))
         lines = (line_through(columns, cell) for cell in cells if owner(columns, cell) == seat)
         return max(map(len, lines), default=0)
 
@@ -100,17 +142,17 @@ class FourInARow(Struct, kw_only=True):
             raise IllegalMove("game_over", "the game is over")
         if player != self.turn:
             raise IllegalMove("not_your_turn", f"it is the turn of {self.turn}")
-        if not 0 <= column < COLUMNS:
-            raise IllegalMove("column_invalid", f"column {column} is none of 0 to {COLUMNS - 1}")
+        if not 0 <= column < self.width:
+            raise IllegalMove("column_invalid", f"column {column} is none of 0 to {self.width - 1}")
         row = self.moves.count(column)
-        if row == ROWS:
+        if row == self.height:
             raise IllegalMove("column_full", f"column {column} is full")
         self.moves.append(column)
         line = line_through(self.columns, (column, row))
         ended: list[ModelEvent] = []
         if len(line) >= LENGTH:
             ended = self._end("won", player, line)
-        elif len(self.moves) == CELLS:
+        elif len(self.moves) == self.width * self.height:
             ended = self._end("draw")
         return [PieceDropped(player=player, column=column, row=row, next_player=self.turn), *ended]
 
@@ -160,7 +202,7 @@ class FourInARow(Struct, kw_only=True):
 def owner(columns: list[list[int]], cell: Cell) -> int | None:
     """The seat whose piece lies in a cell; None for an empty cell and for one that is not on the board."""
     column, row = cell
-    return columns[column][row] if 0 <= column < COLUMNS and 0 <= row < len(columns[column]) else None
+    return columns[column][row] if 0 <= column < len(columns) and 0 <= row < len(columns[column]) else None
 
 
 def line_through(columns: list[list[int]], cell: Cell) -> list[Cell]:

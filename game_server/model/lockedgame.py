@@ -43,6 +43,16 @@ class LockedGame:
             return self._game.beginner
 
     @property
+    def width(self) -> int:
+        with self._lock:
+            return self._game.width
+
+    @property
+    def height(self) -> int:
+        with self._lock:
+            return self._game.height
+
+    @property
     def moves(self) -> list[int]:
         with self._lock:
             return list(self._game.moves)

@@ -39,9 +39,9 @@ def of(messages: list[Any], *classes: type) -> list[Any]:
 class Two:
     """A game server and its successor, at the same clock and with a launcher each."""
 
-    def __init__(self, open_hall: OpenHall) -> None:
+    def __init__(self, open_hall: OpenHall, **settings: Any) -> None:
         self.old = open_hall(launcher_port=9002, server="four", token="secret")
-        self.new = open_hall(launcher_port=9002, server="four", token="other", clock=self.old.clock, seed=8)
+        self.new = open_hall(launcher_port=9002, server="four", token="other", clock=self.old.clock, seed=8, **settings)
         self.to_old = self.old.launcher()
         self.to_new = self.new.launcher(public_key=self.old.public_key)
 
@@ -369,3 +369,18 @@ def test_a_server_that_is_stopped_does_not_wait_for_a_successor(two: Two) -> Non
 def test_an_empty_context_is_one_part() -> None:
     (part,) = parts_of(export_context(Context(games=[], used_tickets={}, passes=[])))
     assert part[:2] == (1, True)
+
+
+def test_games_keep_their_board_and_new_ones_have_that_of_the_new_map(open_hall: OpenHall) -> None:
+    two = Two(open_hall, map="9x7")
+    assert of(two.to_new.take(), ServerReady)[0].map == "9x7"
+    first, _ = two.old.pair()
+    two.take_over(two.halt())
+    two.old.say(two.to_old, MOVE)
+    old_game = two.come(moved(first)).sent[0].state.game
+    two.new.issuer = two.old.issuer
+    two.new.tickets = 10
+    new_game = two.new.join("carol", "m7", players=("carol", "dave")).sent[0].state.game
+    assert [(game.width, game.height) for game in (old_game, new_game)] == [(7, 6), (9, 7)]
+    dave = two.new.join("dave", "m7", players=("carol", "dave"))
+    assert (dave.sent[1].event.width, dave.sent[1].event.height) == (9, 7)

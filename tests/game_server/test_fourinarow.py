@@ -17,6 +17,7 @@ from game_server.model import (
     GameEnded,
     IllegalMove,
     PieceDropped,
+    read_size,
 )
 
 PLAYERS = ["alice", "bob"]
@@ -232,3 +233,42 @@ def test_a_game_is_for_two_different_players(players: list[str]) -> None:
 def test_the_beginner_is_one_of_them() -> None:
     with pytest.raises(ValueError, match="carol cannot begin"):
         FourInARow.begin(PLAYERS, "carol")
+
+
+@pytest.mark.parametrize(("text", "size"), [("7x6", (7, 6)), ("4x4", (4, 4)), ("12x10", (12, 10))])
+def test_a_board_is_written_as_columns_and_rows(text: str, size: tuple[int, int]) -> None:
+    assert read_size(text) == size
+    game, began = FourInARow.begin(PLAYERS, "alice", read_size(text))
+    assert (game.width, game.height) == (began.width, began.height) == size
+    assert len(game.columns) == size[0]
+
+
+@pytest.mark.parametrize("text", ["", "7", "x", "3x6", "7x3", "13x6", "7x11", "7X6", "7x6x5", "-7x6", "\u0667x6"])
+def test_anything_else_is_no_board(text: str) -> None:
+    with pytest.raises(ValueError, match="is no board"):
+        read_size(text)
+
+
+@given(st.integers(4, 12), st.integers(4, 10), st.lists(st.integers(0, 11), max_size=200))
+def test_a_board_of_any_size_is_played_to_its_edges(width: int, height: int, columns: list[int]) -> None:
+    game, _ = FourInARow.begin(PLAYERS, "alice", (width, height))
+    for column in columns:
+        if game.over:
+            break
+        if column >= width:
+            with pytest.raises(IllegalMove, match=f"none of 0 to {width - 1}"):
+                game.drop(game.turn, column)
+        elif game.moves.count(column) < height:
+            game.drop(game.turn, column)
+    assert all(column < width and row < height for column, row in game.line)
+    assert (game.reason == "draw") == (len(game.moves) == width * height and not game.winner)
+    assert msgspec.json.decode(msgspec.json.encode(game), type=FourInARow) == game
+
+
+@pytest.mark.parametrize("moves", [[7], [3] * 7])
+def test_a_piece_outside_of_the_board_is_no_game(moves: list[int]) -> None:
+    text = msgspec.json.encode({"players": PLAYERS, "beginner": 0, "moves": moves})
+    with pytest.raises(msgspec.ValidationError, match="there is no room in column"):
+        msgspec.json.decode(text, type=FourInARow)
+    larger = msgspec.json.encode({"players": PLAYERS, "beginner": 0, "moves": moves, "width": 8, "height": 7})
+    assert msgspec.json.decode(larger, type=FourInARow).moves == moves

@@ -127,8 +127,8 @@ BOARD = {"players": ["alice", "bob"], "beginner": 0}
         ({"games": [one_game(sequence=1, events=[GameEvent(2, 0.0, PlayerReturned("bob"))])]}, "gaps"),
         ({"games": [one_game(sequence=0, events=[GameEvent(0, 0.0, PlayerReturned("bob"))])]}, "gaps"),
         ({"games": [one_game(model={**BOARD, "players": ["alice", "carol"]})]}, "board"),
-        ({"games": [one_game(model={**BOARD, "moves": [3] * 7})]}, "board"),
-        ({"games": [one_game(model={**BOARD, "moves": [700]})]}, "cannot be read"),
+        ({"games": [one_game(model={**BOARD, "moves": [3] * 7})]}, "no room in column 3"),
+        ({"games": [one_game(model={**BOARD, "moves": [7]})]}, "no room in column 7"),
         ({"games": [one_game(model=None)]}, "no board"),
     ],
 )

@@ -101,7 +101,7 @@ class Traveller:
         board = self.board
         if board is not None and self._thought_of != len(board.moves) and self.name == board.turn:
             self._thought_of = len(board.moves)
-            free = [column for column in range(7) if board.moves.count(column) < 6]
+            free = [column for column in range(board.width) if board.moves.count(column) < board.height]
             self._say(client, protocol.Drop(column=self._random.choice(free)))
             if self._random.random() < 0.5:
                 self._say(client, protocol.State())
@@ -139,8 +139,8 @@ class Traveller:
         self.events[message.sequence] = message.event
         past = self._catching_up is not None and message.sequence <= self._catching_up
         match message.event:
-            case GameBegan(players=players, beginner=beginner) if not past:
-                self.board, _ = FourInARow.begin(players, beginner)
+            case GameBegan(players=players, beginner=beginner) as began if not past:
+                self.board, _ = FourInARow.begin(players, beginner, (began.width, began.height))
             case PieceDropped(player=player, column=column) if not past:
                 self.board.drop(player, column)
             case GameEnded(reason=reason):

@@ -55,6 +55,18 @@ def test_a_line_that_won_stands_between_stars() -> None:
     ]
 
 
+def test_a_larger_board_with_its_numbers() -> None:
+    game = FourInARow(players=["alice", "bob"], beginner=0, width=10, height=4, moves=[9])
+    assert draw_board(game, ASCII) == [
+        "     1   2   3   4   5   6   7   8   9  10 ",
+        *["   |   |   |   |   |   |   |   |   |   |   |"] * 3,
+        "   |   |   |   |   |   |   |   |   |   |[X]|",
+        "   +---+---+---+---+---+---+---+---+---+---+",
+    ]
+    largest = FourInARow(players=["alice", "bob"], beginner=0, width=12, height=10)
+    assert max(map(len, draw_board(largest, UNICODE))) <= WIDTH
+
+
 def test_a_board_before_the_game_is_empty() -> None:
     assert draw_board(None, ASCII) == draw_board(game_of([]), ASCII)
 

@@ -383,3 +383,15 @@ def test_a_game_that_moves_stays_on_the_screen(person: Person, made: "type[Made]
     there.receives(person.desk.client, made.joined())
     assert there.take() == [protocol.Drop(column=2)]
     assert "The game goes on there." in person.sees()
+
+
+def test_a_larger_board_has_more_columns_to_type(person: Person, made: "type[Made]") -> None:
+    game_server = playing(person)
+    larger = made.joined()
+    assert larger.state.game is not None
+    larger.state.game.width = 9
+    game_server.receives(person.desk.client, larger)
+    assert "1-9: drop a piece" in person.sees()
+    person.types("9", "10")
+    assert game_server.take() == [protocol.Drop(column=8)]
+    assert "type a column from 1 to 9" in person.sees()
