@@ -24,7 +24,8 @@ from pathlib import Path
 import gevent
 import gevent.ssl
 
-from connhandler import Limits, Service
+from connhandler import Limits, Service, tasks
+from game_server.client.door import Door, DoorClosed
 from game_server.client.gameserverhandler import GameServerHandler
 from game_server.client.keyboard import Keyboard
 from game_server.client.loginserverhandler import LoginServerHandler
@@ -36,6 +37,7 @@ from game_server.client.terminal import Terminal
 from game_server.client.view import View
 from game_server.client.visit import Visit
 from game_server.protocol import GAME
+from game_server_launcher.protocol import DOOR_PORT
 from login_server.protocol import PLAYER_PORT
 
 PASSWORD_VARIABLE = "PLAY_PASSWORD"
@@ -75,6 +77,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", default="", help="who plays (default: ask)")
     parser.add_argument("--register", action="store_true", help="make an account of that name first")
     parser.add_argument("--password-file", type=Path, help="its first line is the password")
+    parser.add_argument(
+        "--door", default="", metavar="HOST:PORT", help="of a launcher, to come in by while the login server is away"
+    )
+    parser.add_argument(
+        "--pass-file", type=Path, metavar="FILE", help="keeps the day pass of the last log-in, to show at the door"
+    )
     parser.add_argument("--game", default=GAME, help="what a match is looked for in (default: %(default)s)")
     auto = parser.add_argument_group("playing by itself")
     auto.add_argument("--auto", action="store_true", help="play one game without a person, a line for each event")
@@ -88,6 +96,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--timeout", type=float, default=300, metavar="SECONDS", help="for the whole game (default: %(default)s)"
     )
     arguments = parser.parse_args(argv)
+    host, _, port = arguments.door.rpartition(":")
+    if arguments.door and not (host and port.isdecimal() and 0 < int(port) < 65536):
+        parser.error(f"--door: expected HOST:PORT, such as play.example.org:{DOOR_PORT}, not {arguments.door!r}")
     if arguments.auto and not arguments.name:
         parser.error("--auto needs --name")
     if arguments.tls_ca is not None:
@@ -133,7 +144,7 @@ def play_in_terminal(arguments: argparse.Namespace) -> int:
     print("Four in a row. Ctrl-C leaves at any time.")
     password = given_password(arguments)
     if not arguments.name or password is None:
-        problem = look_for_login_server(arguments)
+        problem = "" if arguments.door and kept_pass(arguments) else look_for_login_server(arguments)
         if problem:
             print(f"play: {problem}", file=sys.stderr)
             return 1
@@ -201,6 +212,10 @@ def make_client(arguments: argparse.Namespace, credentials: Credentials, view: V
 
     context = gevent.ssl.create_default_context(cafile=arguments.tls_ca) if arguments.tls else None
     client = PlayClient(credentials, view, connect)
+    client.day_pass = kept_pass(arguments)
+    client.keep_pass = lambda day_pass: keep_pass(arguments, day_pass)
+    if arguments.door:
+        client.ask_door = lambda *wish: ask_door(client, arguments, *wish)
     handler = LoginServerHandler(
         "login_server",
         arguments.address,
@@ -213,6 +228,39 @@ def make_client(arguments: argparse.Namespace, credentials: Credentials, view: V
     service = Service(client, [handler])
     client.end = service.end
     return client, service
+
+
+def ask_door(client: PlayClient, arguments: argparse.Namespace, day_pass: str, server_id: str) -> None:
+    """Ask a launcher for a seat, in a task of its own, which tells the client what came of it. Returns at once."""
+    host, _, port = arguments.door.rpartition(":")
+    door = Door(host.strip("[]"), int(port), arguments.game)
+
+    def ask() -> None:
+        try:
+            client.post(client.door_opened, door.ask(day_pass, server_id or arguments.join))
+        except DoorClosed as closed:
+            client.post(client.door_closed, str(closed))
+
+    tasks.spawn("door", ask)
+
+
+def kept_pass(arguments: argparse.Namespace) -> str:
+    """The day pass of the last log-in; empty if there is none."""
+    try:
+        return "" if arguments.pass_file is None else str(arguments.pass_file.read_text().strip())
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def keep_pass(arguments: argparse.Namespace, day_pass: str) -> None:
+    """Write a day pass down, where nobody else can read it."""
+    if arguments.pass_file is None or not day_pass:
+        return
+    try:
+        arguments.pass_file.touch(mode=0o600)
+        arguments.pass_file.write_text(day_pass + "\n")
+    except OSError as error:
+        print(f"play: --pass-file: cannot write {arguments.pass_file}: {error.strerror}", file=sys.stderr)
 
 
 def given_password(arguments: argparse.Namespace) -> str | None:

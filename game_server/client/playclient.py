@@ -14,6 +14,7 @@ from game_server.client.gamevisitor import GameConnection, GameVisitor
 from game_server.client.loginserverhandler import LoginServerPeer
 from game_server.client.view import View
 from game_server.client.visit import Visit
+from game_server_launcher.protocol import DoorSeat
 from login_server import protocol as login_protocol
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ class PlayClient(GameVisitor):
         servers: by id, as the login server lists them.
         rejected: why the login server does not let this player in; empty while it may.
         untrusted: why the login server's certificate was not accepted; empty while it was or may be.
+        day_pass: what lets the player in while the login server is away; from the last log-in.
+        keep_pass: called with each new one.
+        ask_door: called with the day pass and a server's id, or nothing for any server, to get a seat from a launcher;
+            the answer is `door_opened` or `door_closed`. None if there is no door.
         end: called with a reason when the client is to end; the program sets it.
     """
 
@@ -62,6 +67,9 @@ class PlayClient(GameVisitor):
         self.untrusted = ""
         self.end: Callable[[str], None] = lambda why: self.stop()
         self._login_server: LoginServerPeer | None = None
+        self.day_pass = ""
+        self.keep_pass: Callable[[str], None] = lambda day_pass: None
+        self.ask_door: Callable[[str, str], None] | None = None
         self._was_logged_in = False
         self._wish: login_protocol.FindMatch | login_protocol.JoinServer | None = None
         self.dispatch = {
@@ -150,6 +158,8 @@ class PlayClient(GameVisitor):
         peer.logged_in = True
         self._login_server = peer
         self._was_logged_in = True
+        self.day_pass = message.day_pass
+        self.keep_pass(message.day_pass)
         # What is still so is told again.
         self.view.missed(None)
         self.view.wanted([])
@@ -231,6 +241,21 @@ class PlayClient(GameVisitor):
     def ping(self, peer: LoginServerPeer, message: Ping) -> None:
         peer.send(Pong())
 
+    # --- a launcher's door --------------------------------------------------------------------------
+
+    def door_opened(self, seat: DoorSeat) -> None:
+        """A launcher gave a seat to the player."""
+        if self.visit is None and self._login_server is None:
+            self._wish = None
+            game_id = seat.match_id or game_protocol.ANY_GAME
+            self._go(seat.server_id, seat.address, seat.port, game_id, seat.seat)
+
+    def door_closed(self, why: str) -> None:
+        """It gave none."""
+        if self.visit is None and self._login_server is None:
+            self._wish = None
+            self.view.shut_out(why)
+
     # --- both ---------------------------------------------------------------------------------------
 
     def shutting_down(self, peer: LoginServerPeer | GameServerPeer, message: ShuttingDown) -> None:
@@ -242,11 +267,25 @@ class PlayClient(GameVisitor):
         self._wish = wish
         if self._login_server is not None:
             self._login_server.send(wish)
+        elif isinstance(wish, login_protocol.JoinServer):
+            self._try_door(wish.server_id)
+
+    def _try_door(self, server_id: str = "") -> bool:
+        """Ask a launcher for a seat, if there is one to ask and something to show; return whether that is so."""
+        if self.ask_door is None or not self.day_pass or self.visit is not None:
+            return False
+        self.view.said("the login server is away; asking at the door")
+        self.ask_door(self.day_pass, server_id)
+        return True
 
     def _back_to_lobby(self) -> None:
-        if self.visit is None and self._wish is None and self._login_server is not None:
+        if self.visit is not None or self._wish is not None:
+            return
+        if self._login_server is not None:
             self.view.in_lobby()
+        elif self.ask_door is not None:
+            self.view.shut_out("the login server is still away")
 
     def _break_silence(self) -> None:
-        if not self._was_logged_in:
+        if not self._was_logged_in and not self._try_door():
             self.view.troubled("the login server does not answer; still trying")

@@ -57,6 +57,10 @@ class Story(View):
         self.trouble = text
         self.said(text)
 
+    def shut_out(self, text: str) -> None:
+        self.troubled(text)
+        self.client.end(text)
+
     def in_lobby(self) -> None:
         if not self._wished:
             self._wished = True

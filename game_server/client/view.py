@@ -28,6 +28,10 @@ class View:
     def troubled(self, text: str) -> None:
         """Something went wrong, in a sentence; the client goes on."""
 
+    def shut_out(self, text: str) -> None:
+        """While the login server does not answer, there is no other way in either; the text says why."""
+        self.troubled(text)
+
     def in_lobby(self) -> None:
         """The player is logged in and may choose what to do: now, and again after each game or wish that ended."""
 

@@ -126,3 +126,13 @@ def test_a_wish_that_leads_to_no_game_ends_the_story_with_the_reason(teller: Tel
     login_server.receives(teller.desk.client, refusal)
     assert teller.desk.ends == ["you cannot be your own partner"]
     assert not teller.story.finished
+
+
+def test_whom_the_door_does_not_let_in_either_plays_no_game(teller: Teller) -> None:
+    teller.desk.client.ask_door = lambda day_pass, server_id: None
+    teller.desk.client.day_pass = "the pass"
+    teller.desk.pass_seconds(3)
+    assert teller.take() == ["alice: the login server is away; asking at the door"]
+    teller.desk.client.door_closed("this day pass has expired")
+    assert teller.take() == ["alice: this day pass has expired"]
+    assert teller.desk.ends == ["this day pass has expired"]
