@@ -22,6 +22,7 @@ from game_server_launcher.gametables import (
     Commands,
     Console,
     FileName,
+    Limits,
     Log,
     MapChange,
     MapName,
@@ -128,6 +129,7 @@ class GameFile(Table, frozen=True):
     ready: ReadyByController | ReadyByOutput | ReadyByPort | ReadyByStatus = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
+    limits: Limits = Limits()
     map_change: MapChange = MapChange()
     vote: Vote = Vote()
     upgrade: Upgrade = Upgrade()

@@ -103,6 +103,21 @@ class Restart(Table, frozen=True):
     within_seconds: Seconds = 60.0
 
 
+class Limits(Table, frozen=True):
+    """What a game's processes may use; 0 for any amount.
+
+    The first three the kernel holds each process to. Processes that together use more than `cpu_percent` of one
+    processor as the mean of `cpu_seconds`, or have more than `rss_bytes` of memory, are ended as crashed.
+    """
+
+    memory_bytes: Annotated[int, Meta(ge=0)] = 0
+    open_files: Annotated[int, Meta(ge=0)] = 0
+    nice: Annotated[int, Meta(ge=0, le=19)] = 0
+    cpu_percent: Annotated[float, Meta(ge=0)] = 0
+    cpu_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 60
+    rss_bytes: Annotated[int, Meta(ge=0)] = 0
+
+
 class Output(Table, frozen=True):
     """The game's output is kept in `files` files of at most `max_bytes`, and the one being written."""
 

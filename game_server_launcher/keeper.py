@@ -7,12 +7,14 @@ it. What reads files or looks at processes here is to be called from a worker po
 
 import contextlib
 import os
+import resource
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import psutil
+
+from game_server_launcher.gametables import Limits
 
 KEEPER = Path(__file__).with_name("keeper.sh")
 
@@ -23,29 +25,34 @@ SIGNALLED = 128
 """To a shell, a process that was ended by a signal has this exit status, and the signal's number more."""
 
 
-class ProcessLimits(msgspec.Struct, frozen=True):
-    """What the kernel holds each process of a game to; 0 for no limit."""
-
-    memory_bytes: int = 0
-    open_files: int = 0
-    nice: int = 0
+NO_LIMITS = Limits()
 
 
-NO_LIMITS = ProcessLimits()
-
-
-def kept(command: Sequence[str], folder: Path, own_folder: Path, limits: ProcessLimits = NO_LIMITS) -> list[str]:
+def kept(command: Sequence[str], folder: Path, own_folder: Path, limits: Limits = NO_LIMITS) -> list[str]:
     """Return the command that runs a game under a keeper, wherever it is started.
 
     Args:
         command: of the game.
         folder: the game's working folder.
         own_folder: where the keeper leaves the exit status.
-        limits: of each process.
+        limits: of each process; see `check_limits`.
     """
     folders = folder.absolute(), own_folder.absolute() / STATUS_FILE
     numbers = limits.memory_bytes // 1024, limits.open_files, limits.nice
     return ["/bin/sh", str(KEEPER), *map(str, folders), *map(str, numbers), *command]
+
+
+def check_limits(limits: Limits) -> None:
+    """See whether this user may set them.
+
+    Raises:
+        ValueError: one is higher than what the user has already.
+    """
+    kinds = {"memory_bytes": resource.RLIMIT_AS, "open_files": resource.RLIMIT_NOFILE}
+    for name, kind in kinds.items():
+        wanted, (_, most) = getattr(limits, name), resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY and wanted > most:
+            raise ValueError(f"limits.{name} is {wanted}, but this user may have {most} at most")
 
 
 def forget_exit_status(own_folder: Path) -> None:

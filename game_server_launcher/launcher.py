@@ -37,6 +37,7 @@ from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.mapchange import MapChanger
 from game_server_launcher.operations import Operations
+from game_server_launcher.runaway import Runaways
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
 from game_server_launcher.statefiles import StateFiles
@@ -143,7 +144,8 @@ class Launcher(CentralTask):
         )
         self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
         self._consoles.players.votes = self._votes.said
-        self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds)
+        runaways = Runaways(self._supervision.end_as_crashed)
+        self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds, runaways.measured)
         self._login_server: LoginServerPeer | None = None
         self._login_server_version = 0
         self._last_refusal = ""

@@ -21,7 +21,8 @@ import gevent
 import psutil
 from gevent import get_hub, subprocess
 
-from game_server_launcher.keeper import NO_LIMITS, ProcessLimits, find_game, from_shell, kept
+from game_server_launcher.gametables import Limits
+from game_server_launcher.keeper import NO_LIMITS, find_game, from_shell, kept
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class GameProcess:
         stdin: int,
         output: int,
         own_folder: Path,
-        limits: ProcessLimits = NO_LIMITS,
+        limits: Limits = NO_LIMITS,
     ) -> "GameProcess":
         """Start one. Waits, as a task does, until the keeper has started the game.
 

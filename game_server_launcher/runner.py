@@ -23,7 +23,7 @@ from connhandler.workers import WorkerPool
 from game_server_launcher.gameconsolehandler import CONSOLE_ADDRESS
 from game_server_launcher.gamefile import expand
 from game_server_launcher.gametables import ReadyByPort
-from game_server_launcher.keeper import end_orphans, read_exit_status
+from game_server_launcher.keeper import check_limits, end_orphans, read_exit_status
 from game_server_launcher.output import OutputLog
 from game_server_launcher.outputreader import OutputReader, Seen
 from game_server_launcher.ports import PortPicker
@@ -124,9 +124,10 @@ class Runner:
             output_from = self._in_pool(self._surroundings.prepare, run, log, folder, opened, values)
             environment = self._surroundings.environment(run, values)
             self._in_pool(check_program, command[0], folder, environment)
+            check_limits(run.game.limits)
             stdin = opened[1] if len(opened) > 1 else subprocess.DEVNULL
             own_folder = self._folder.server_folder(run.server)
-            process = GameProcess.start(command, folder, environment, stdin, opened[0], own_folder)
+            process = GameProcess.start(command, folder, environment, stdin, opened[0], own_folder, run.game.limits)
         except (OSError, ValueError, Busy) as error:
             self._post(self._events.process_not_started, run.server, run.number, *why_not(run.game.command[0], error))
             return

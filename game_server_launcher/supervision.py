@@ -186,6 +186,16 @@ class Supervision:
         for name in self._servers:
             self._cancel_timer(name)
 
+    def end_as_crashed(self, server: GameServer, why: str) -> None:
+        """End a process with which something is wrong; does nothing if it is being ended already."""
+        if not server.running or server.outcome or server.state is State.STOPPING:
+            return
+        server.outcome = why
+        logger.warning("%s: %s; ending its process %d", server.name, why, server.pid)
+        if server.ready_once:
+            self._enter(server, State.SILENT, why)
+        self._stopper.terminate(server)
+
     def controller_ready(self, server: GameServer) -> None:
         """The server's controller said that it takes players, or its console let us in."""
         if isinstance(server.game.ready, ReadyByController):
@@ -318,9 +328,7 @@ class Supervision:
         self._enter(server, State.READY)
 
     def _not_ready(self, server: GameServer) -> None:
-        server.outcome = f"was not ready within {server.game.ready.seconds:g} s"
-        logger.warning("%s: %s; ending its process %d", server.name, server.outcome, server.pid)
-        self._stopper.terminate(server)
+        self.end_as_crashed(server, f"was not ready within {server.game.ready.seconds:g} s")
 
     def _still_away(self, server: GameServer) -> None:
         """A process that was adopted may have matches running: it is not ended for being silent."""

@@ -393,6 +393,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "ready": (gametables.ReadyByController, gametables.ReadyByOutput, gametables.ReadyByPort, gametables.ReadyByStatus),
     "stop": (gametables.StopByController, gametables.StopByInput, gametables.StopByCommand, gametables.StopBySignal),
     "restart": (gametables.Restart,),
+    "limits": (gametables.Limits,),
     "output": (gametables.Output,),
     "console": (gametables.Console,),
     "admission": (gametables.Admission,),

@@ -1,6 +1,7 @@
 """The keeper of a game process, with real processes and real signals."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from game_server_launcher.gametables import Limits
 from game_server_launcher.keeper import (
     NO_LIMITS,
     STATUS_FILE,
-    ProcessLimits,
+    check_limits,
     end_orphans,
     find_game,
     forget_exit_status,
@@ -37,7 +39,7 @@ class Kept:
         pid: the game's, as the keeper has said.
     """
 
-    def __init__(self, folder: Path, program: str, limits: ProcessLimits = NO_LIMITS, **environment: str) -> None:
+    def __init__(self, folder: Path, program: str, limits: Limits = NO_LIMITS, **environment: str) -> None:
         self.folder = folder
         command = [sys.executable, "-I", "-S", "-u", "-c", program]
         with (folder / "output").open("wb") as output:
@@ -146,11 +148,19 @@ def test_limits(tmp_path: Path) -> None:
         "import os, resource; print(resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_NOFILE),"
         "os.nice(0), os.getpid())\nbytearray(2**31)"
     )
-    game = Kept(tmp_path, program, ProcessLimits(memory_bytes=2**30, open_files=77, nice=3))
+    game = Kept(tmp_path, program, Limits(memory_bytes=2**30, open_files=77, nice=3))
     assert game.end() == 1
     said, *_, last = game.output().splitlines()
     assert said == f"({2**30}, {2**30}) (77, 77) {os.nice(0) + 3} {game.pid}"
     assert last.strip() == "MemoryError"
+
+
+def test_limits_that_this_user_may_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda kind: (10, 1000 if kind == resource.RLIMIT_NOFILE else -1))
+    check_limits(NO_LIMITS)
+    check_limits(Limits(open_files=1000, memory_bytes=2**50))
+    with pytest.raises(ValueError, match=r"^limits\.open_files is 1001, but this user may have 1000 at most$"):
+        check_limits(Limits(open_files=1001))
 
 
 def test_a_launcher_that_dies_before_it_is_told_the_pid(tmp_path: Path) -> None:

@@ -18,7 +18,16 @@ from gevent.queue import Empty, Queue
 from connhandler import WorkerPool
 from connhandler.testing import check_leaks
 from game_server_launcher.gamefile import GameFile
-from game_server_launcher.gametables import Commands, Console, Log, Output, ReadyByOutput, ReadyByPort, StopByInput
+from game_server_launcher.gametables import (
+    Commands,
+    Console,
+    Limits,
+    Log,
+    Output,
+    ReadyByOutput,
+    ReadyByPort,
+    StopByInput,
+)
 from game_server_launcher.logpatterns import Joined
 from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runner import Runner
@@ -215,6 +224,15 @@ def test_a_port_in_use_may_be_free_later(stage: Stage) -> None:
         port = sock.getsockname()[1]
         game = GameFile(game="chess", capacity=10, command=["/bin/true"], port=port)
         assert not_started(stage, game) == (f"port {port} is in use on 127.0.0.1", False)
+
+
+def test_the_kernel_holds_a_game_to_its_limits(stage: Stage) -> None:
+    limits = Limits(open_files=50, memory_bytes=2**31, nice=2)
+    stage.start(stage.game("import os, resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))", limits=limits))
+    assert stage.events.expect("process_exited")[2:] == (0, ["(50, 50)"])
+    refused = not_started(stage, stage.game("", limits=Limits(open_files=2**50)))
+    assert f"limits.open_files is {2**50}, but this user may have " in refused[0]
+    assert refused[1]
 
 
 def test_a_pool_that_is_full_may_have_room_later(stage: Stage) -> None:

@@ -510,7 +510,7 @@ def test_an_adopted_process_that_ends_before_it_is_found_when_stopping(world: An
 
 
 def test_figures_are_measured(world: Any) -> None:
-    world.process_started(pid=os.getpid())
+    world.happens("process_started", "four", 1, os.getpid(), 5.0, 7000, 0, 0, os.getpgrp())
     world.advance(5)
     assert world.state()["rss_bytes"] > 1_000_000
     world.advance(5)
