@@ -1,13 +1,12 @@
 """`python -m game_server_launcher`: runs game servers.
 
-`… check FILE…` looks at game files, `… status` at a run folder.
+With a command after it (`… status`, `… restart SERVER`), it is done with one that is running: `commands.py`.
 """
 
 from gevent import monkey
 
 monkey.patch_all()
 
-import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 import gevent
 
 from connhandler import ConnectionHandler, IncomingQueue, Limits, Service, WorkerPool
-from connhandler.configuration import load_configuration, require_command, require_extra, set_up_logging
+from connhandler.configuration import load_configuration, require_extra, set_up_logging
 
 PROGRAM = "game-server-launcher"
 
@@ -37,15 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0].startswith("-"):
         return launch(arguments)
-    commands = {"check": check, "status": status}
-    require_command(PROGRAM, arguments[0], commands)
-    return commands[arguments[0]](arguments[1:])
+    from game_server_launcher.commands import run
+
+    return run(arguments[0], arguments[1:])
 
 
 def launch(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     from game_server_launcher.allowlisthandler import AllowlistHandler
+    from game_server_launcher.commands import COMMANDS
     from game_server_launcher.config import ENVIRONMENT_PREFIX, LauncherConfig, SettingError, read_key, tls_context
+    from game_server_launcher.controlhandler import ControlHandler
     from game_server_launcher.doorhandler import DoorHandler
     from game_server_launcher.gameconsolehandler import GameConsoles
     from game_server_launcher.gamecontrollerhandler import GameControllerHandler
@@ -62,7 +63,9 @@ def launch(argv: Sequence[str]) -> int:
         description="Starts game servers, watches over them, and stands between them and the login server.",
         argv=argv,
         environment_prefix=ENVIRONMENT_PREFIX,
-        epilog="Sub-commands: 'check FILE…' says whether game files are right, 'status' shows what runs.",
+        epilog="Commands: "
+        + "; ".join(f"'{name}': {command.text}" for name, command in COMMANDS.items())
+        + f". Each has a --help, such as '{PROGRAM} status --help'.",
     )
     set_up_logging(config.log_level)
 
@@ -112,7 +115,8 @@ def launch(argv: Sequence[str]) -> int:
         login_server = LoginServerHandler(
             "login_server", config.login_address, config.login_port, queue, ssl_context=ssl_context
         )
-        handlers: list[ConnectionHandler] = [controllers, login_server]
+        operators = ControlHandler("operators", folder.path, queue)
+        handlers: list[ConnectionHandler] = [controllers, login_server, operators]
         if config.door_port:
             handlers.append(DoorHandler("door", config.door_address, config.door_port, queue))
         if config.allowlist:
@@ -151,39 +155,6 @@ class Hurry:
         self._signals += 1
         if self._signals == 2:
             self._post(self._function)
-
-
-def check(argv: Sequence[str]) -> int:
-    """Say what game files would start, or what is wrong with the first wrong one."""
-    from game_server_launcher.gamefile import GameFileError, load_games
-
-    parser = argparse.ArgumentParser(prog=f"{PROGRAM} check", description="Say whether game files are right.")
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a game file, or a folder of them")
-    try:
-        games = load_games(parser.parse_args(argv).files)
-    except GameFileError as error:
-        return _end(error, 2)
-    for game in games:
-        ports = game.port or "any free port"
-        print(f"{game.game}: {', '.join(game.server_names) or 'no server'} on {ports}: {' '.join(game.command)}")
-    return 0
-
-
-def status(argv: Sequence[str]) -> int:
-    """Show what the state files of a run folder say, whether a launcher is running or not."""
-    from game_server_launcher.runfolder import load_servers
-
-    parser = argparse.ArgumentParser(prog=f"{PROGRAM} status", description="Show the servers of a launcher.")
-    parser.add_argument("--run-dir", type=Path, default=Path("run"), help="its run folder (default: %(default)s)")
-    folder = parser.parse_args(argv).run_dir
-    if not folder.is_dir():
-        return _end(f"there is no run folder {folder}; say with --run-dir where the launcher's is", 1)
-    for server in load_servers(folder).values():
-        parts = [server.name, server.state.value]
-        if server.pid:
-            parts.append(f"process {server.pid}, port {server.port}, {len(server.matches)} matches")
-        print(": ".join([*parts, *([server.reason] if server.reason else [])]))
-    return 0
 
 
 def _end(why: object, exit_status: int) -> int:

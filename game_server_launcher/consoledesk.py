@@ -122,6 +122,7 @@ class ConsoleDesk:
 
     def map_not_changed(self, peer: ConsolePeer, message: console.MapNotChanged) -> None:
         logger.warning("%s: its map cannot be changed to %.*r", peer.server, MAX_MAP, message.map)
+        self._server_of(peer).map_trouble = f"the game has no map {message.map[:MAX_MAP]!r}"
 
     def team_joined(self, peer: ConsolePeer, message: console.TeamJoined) -> None:
         """Teams are in the game's hands; it has written this to its output."""

@@ -21,6 +21,7 @@ from game_server_launcher.allowlistdesk import AllowlistDesk
 from game_server_launcher.allowlisthandler import AllowlistPeer
 from game_server_launcher.builddesk import BuildDesk
 from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
+from game_server_launcher.controldesk import ControlDesk
 from game_server_launcher.controllerdesk import ControllerDesk
 from game_server_launcher.delivery import Delivery
 from game_server_launcher.doordesk import DoorDesk
@@ -37,6 +38,8 @@ from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.mapchange import MapChanger
 from game_server_launcher.operations import Operations
+from game_server_launcher.orders import Orders
+from game_server_launcher.overview import Overview
 from game_server_launcher.runaway import Runaways
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
@@ -76,6 +79,7 @@ class Launcher(CentralTask):
         servers: all game servers, by name.
         maps: changes the maps of servers.
         operations: what the person who runs this may do to them.
+        overview: how all of this stands.
     """
 
     def __init__(
@@ -146,6 +150,10 @@ class Launcher(CentralTask):
         self._consoles.players.votes = self._votes.said
         runaways = Runaways(self._supervision.end_as_crashed)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds, runaways.measured)
+        self.overview = Overview(
+            self, name, self.servers, self._delivery.waiting, lambda: self._login_server is not None, self._how_far
+        )
+        control_desk = ControlDesk(PROGRAM, self.overview.status, Orders(self, self.servers, self.operations))
         self._login_server: LoginServerPeer | None = None
         self._login_server_version = 0
         self._last_refusal = ""
@@ -207,6 +215,7 @@ class Launcher(CentralTask):
             (LoginServerPeer, login_protocol.MapVoteCast): self.map_vote_cast,
             (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
+            **control_desk.rows(),
         }
 
     # --- beginning and end ---------------------------------------------------------------------------
@@ -448,6 +457,10 @@ class Launcher(CentralTask):
     def all_stopped(self) -> None:
         self._delivery.when_idle(self._all_stopped.set)
 
+    def _how_far(self, server: GameServer) -> str:
+        step = self._succession.step_of(server)
+        return step.value if step is not None else ""
+
     def _forget(self, server: GameServer) -> None:
         """Nothing is left of one of two processes of a server."""
         if self.servers.get(server.name) is server and is_over(server):
@@ -465,6 +478,9 @@ class Launcher(CentralTask):
             self._controllers.send(after, expected)
 
     def change_ended(self, outcome: Outcome) -> None:
+        server = find(self.servers, outcome.server)
+        if server is not None:
+            server.map_trouble = outcome.error
         if not outcome.error:
             logger.info("%s: on map %s (after %.1f s)", outcome.server, outcome.map or "-", outcome.seconds)
 

@@ -143,6 +143,7 @@ class Operations:
     def change_map(self, name: str, map: str) -> None:
         """Change the map of a server; its players stay."""
         server = self._reachable(name)
+        server.map_trouble = ""
         try:
             self._maps.change(server, map)
         except ValueError as error:

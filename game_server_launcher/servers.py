@@ -142,6 +142,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         chosen_map: the map it was changed to, which it keeps until its file has others; empty for the file's.
         restarting: it is stopped only to be started at once.
         on_trial: its process is of a build that is tried (`builds.py`).
+        map_trouble: why the last change of its map came to nothing, in words.
         run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
         adopted: an earlier launcher has started its process.
         was_ready: that process had been ready when that launcher last knew.
@@ -168,6 +169,7 @@ class GameServer(msgspec.Struct, kw_only=True):
     state: State = State.STOPPED
     reason: str = ""
     restarting: bool = False
+    map_trouble: str = ""
     run: int = 0
     pid: int = 0
     group: int = 0

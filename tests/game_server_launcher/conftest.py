@@ -24,6 +24,7 @@ from game_server_launcher.runfolder import RunFolder
 from game_server_launcher.runs import Found, ProcessEvents, Run
 from game_server_launcher.statusquery import StatusEvents
 from login_server.protocol import LauncherAccepted, LauncherLogIn
+from tests.game_server_launcher.place import Place
 
 PID = 1000
 
@@ -249,3 +250,10 @@ def world(make_world: Callable[..., World]) -> World:
 @pytest.fixture
 def chess_with() -> Callable[..., GameFile]:
     return chess
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
