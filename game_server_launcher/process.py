@@ -67,6 +67,8 @@ class GameProcess:
         output: int,
         own_folder: Path,
         limits: Limits = NO_LIMITS,
+        *,
+        ignore_sigpipe: bool = False,
     ) -> "GameProcess":
         """Start one. Waits, as a task does, until the keeper has started the game.
 
@@ -78,6 +80,7 @@ class GameProcess:
             output: a descriptor for stdout and stderr.
             own_folder: where the keeper leaves the exit status.
             limits: of each process.
+            ignore_sigpipe: let it get an error instead when it writes to a connection that has ended.
 
         Raises:
             OSError: it cannot be started. A program that does not exist is no reason: see `check_program`.
@@ -90,6 +93,7 @@ class GameProcess:
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
+            restore_signals=not ignore_sigpipe,  # Python itself ignores SIGPIPE, which a child inherits.
         )
         try:
             pidfd = os.pidfd_open(child.pid)

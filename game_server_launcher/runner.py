@@ -127,7 +127,17 @@ class Runner:
             check_limits(run.game.limits)
             stdin = opened[1] if len(opened) > 1 else subprocess.DEVNULL
             own_folder = self._folder.server_folder(run.server)
-            process = GameProcess.start(command, folder, environment, stdin, opened[0], own_folder, run.game.limits)
+            process = GameProcess.start(
+                command,
+                folder,
+                environment,
+                stdin,
+                opened[0],
+                own_folder,
+                run.game.limits,
+                # Teeworlds would end when a console goes that it is just telling something.
+                ignore_sigpipe=run.game.console is not None,
+            )
         except (OSError, ValueError, Busy) as error:
             self._post(self._events.process_not_started, run.server, run.number, *why_not(run.game.command[0], error))
             return

@@ -66,6 +66,14 @@ def test_the_exit_status(start: Start, program: str, status: int) -> None:
     assert end_of(start(program)) == status
 
 
+@pytest.mark.parametrize(("ignored", "status"), [(False, -signal.SIGPIPE), (True, 7)])
+def test_a_broken_pipe_ends_it_or_is_ignored(tmp_path: Path, ignored: bool, status: int) -> None:
+    command = ["/bin/sh", "-c", "kill -PIPE $$; exit 7"]
+    environment = {"PATH": os.defpath}
+    process = GameProcess.start(command, tmp_path, environment, subprocess.DEVNULL, 2, tmp_path, ignore_sigpipe=ignored)
+    assert end_of(process) == status
+
+
 def test_a_process_that_ends_at_once(start: Start, tmp_path: Path) -> None:
     """Even before anybody has looked at it."""
     for _ in range(20):

@@ -1,6 +1,7 @@
 """A real Teeworlds server under the real launcher, in the list of the real login server (`make real-game`)."""
 
 import signal
+import socket
 
 import pytest
 
@@ -53,6 +54,26 @@ def test_the_map_is_changed_in_place_and_the_next_launcher_adopts(site: Site) ->
     assert [one.pid for one in site.games_running()] == [game.pid]
     assert operator.ask(console.ChangeMap("dm1"), console.MapChanged).map == "dm1"
     site.wait_for_map("dm1")
+    operator.consoles.close_all()
+    site.stop(launcher)
+
+
+def test_a_console_that_goes_while_it_is_told_something_does_not_end_the_game(site: Site) -> None:
+    launcher = site.launch()
+    site.wait_for_map("dm1")
+    (game,) = site.games_running()
+    with socket.create_connection(("127.0.0.1", site.saved()["console_port"]), PATIENCE) as sock:
+        sock.sendall(site.saved()["console_password"].encode() + b"\n")
+        with sock.makefile("rb") as lines:
+            while b"access granted" not in lines.readline():
+                pass
+        game.suspend()
+        sock.sendall(b"say hello\n" * 20)
+    game.resume()  # It answers nobody.
+    operator = Operator(site.saved()["console_port"], site.saved()["console_password"])
+    assert operator.ask(console.ChangeMap("dm2"), console.MapChanged).map == "dm2"
+    site.wait_for_map("dm2")
+    assert [one.pid for one in site.games_running()] == [game.pid]
     operator.consoles.close_all()
     site.stop(launcher)
 
