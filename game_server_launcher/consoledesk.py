@@ -70,15 +70,15 @@ class ConsoleDesk:
     # --- what is done and said -----------------------------------------------------------------------
 
     def open(self, server: GameServer) -> None:
-        """A process runs: connect to its console, if it has one."""
+        """A process runs, or goes on: connect to its console, if it has one."""
         if server.game.console and server.console_port:
             self._connections.open(server.name, server.run, server.console_port)
 
     def close(self, server: GameServer) -> None:
-        """The process has ended."""
+        """The process has ended, or is frozen."""
         peer = self.peers.pop(server.name, None)
         if peer is not None:
-            peer.disconnect("its process has ended")
+            peer.disconnect("its process answers no more")
         self._connections.close(server.name)
 
     def send(self, server: GameServer, command: console.Command) -> bool:

@@ -72,6 +72,7 @@ class DoorDesk:
         seats: signs seats in this launcher's name.
         issuer: whose passes are good, as far as is known.
         reserved: called with each seat that is given.
+        wake: wakes a server that is frozen or asleep.
 
     Attributes:
         revoked: by player, before when (Unix time) day passes were issued that are void.
@@ -88,6 +89,7 @@ class DoorDesk:
         seats: SeatIssuer,
         issuer: Callable[[], Issuer],
         reserved: Callable[[GameServer, Seat], None],
+        wake: Callable[[GameServer], None],
     ) -> None:
         self.revoked = folder.load_revoked()
         self.counters: Counter[str] = Counter()
@@ -99,6 +101,7 @@ class DoorDesk:
         self._seats = seats
         self._issuer = issuer
         self._reserved = reserved
+        self._wake = wake
         self._checker: tuple[Issuer, PassChecker] | None = None
         self._joins: Counter[str] = Counter()
         self._joins_until = 0.0
@@ -144,7 +147,7 @@ class DoorDesk:
     def _answer(self, address: str, request: HttpRequest) -> HttpResponse:
         match request.method, request.path:
             case ("GET" | "HEAD", "/servers"):
-                shown = [one.info() for one in self._servers.values() if one.ready_once and one.role is Role.CURRENT]
+                shown = [one.info() for one in self._servers.values() if one.listed and one.role is Role.CURRENT]
                 return HttpResponse.json(shown)
             case ("POST", "/join"):
                 self._count(address)
@@ -223,6 +226,7 @@ class DoorDesk:
         """Raises:
         Closed: nobody can come now, or nobody but those who belong to a match there.
         """
+        self._wake(server)
         info = server.info()
         if info.state != "ready":
             raise Closed("server_not_ready", f"{server.server_id} is {server.state.value}; try again in a moment")

@@ -22,6 +22,7 @@ from game_server_launcher.gametables import (
     Commands,
     Console,
     FileName,
+    Idle,
     Limits,
     Log,
     MapChange,
@@ -126,6 +127,7 @@ class GameFile(Table, frozen=True):
     commands: Commands | None = None
     allowlist: bool = False
     """Whether only players with a seat may come to the port at all, where the launcher has the helper for that."""
+    idle: Idle = Idle()
     ready: ReadyByController | ReadyByOutput | ReadyByPort | ReadyByStatus = ReadyByController()
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()

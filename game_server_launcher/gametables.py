@@ -201,3 +201,21 @@ class Commands(Table, frozen=True):
     say: str = ""
     kick: str = ""
     map: str = ""
+
+
+class Idle(Table, frozen=True):
+    """What becomes of a ready server in which nobody is or is expected (`idling.py`).
+
+    `run`: nothing. `freeze`: its processes are stopped where they are (SIGSTOP), and go on when somebody wants in.
+    `stop`: it is ended in its own way, and started when somebody wants in. `start`: whether it is started with the
+    launcher, or when somebody wants in.
+    """
+
+    action: Literal["run", "freeze", "stop"] = "run"
+    after_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+    start: Literal["at-once", "on-demand"] = "at-once"
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it may be that its process is only started when somebody wants in."""
+        return self.action == "stop" or self.start == "on-demand"

@@ -31,6 +31,7 @@ from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import Restart, StopBySignal
+from game_server_launcher.idling import Idling
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
 from game_server_launcher.logdesk import LogDesk
@@ -125,6 +126,7 @@ class Launcher(CentralTask):
         self._succession = Succession(self, self, self.servers, self._supervision)
         self._controllers.supervision = self._supervision
         self._controllers.succession = self._succession
+        self._idling = Idling(self, self.servers, self._supervision, self._succession)
         self._consoles = ConsoleDesk(self, self.servers, consoles, self._listing, self._state_files, self._supervision)
         self._status = StatusDesk(self, self.servers, queries, self._listing, self._state_files, self._supervision)
         self._allowlist = AllowlistDesk(PROGRAM, self, self.servers)
@@ -137,6 +139,7 @@ class Launcher(CentralTask):
             seats,
             lambda: self._controllers.issuer,
             self._allowlist.seat_reserved,
+            self._idling.wake,
         )
         self._logs = LogDesk(self, self._listing, self._state_files)
         commands = StdinCommands(runner)
@@ -144,7 +147,14 @@ class Launcher(CentralTask):
         self._controllers.match_is_over = self._builds.match_ended
         self.maps = MapChanger(self._consoles, commands, self._succession, self._builds.choose)
         self.operations = Operations(
-            self, self.servers, self._supervision, self._consoles, self._controllers, commands, self.maps
+            self,
+            self.servers,
+            self._supervision,
+            self._consoles,
+            self._controllers,
+            commands,
+            self.maps,
+            self._idling.wake,
         )
         self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
         self._consoles.players.votes = self._votes.said
@@ -230,6 +240,7 @@ class Launcher(CentralTask):
             self._retire(name, left)
         self._figures.start()
         self._builds.start()
+        self._idling.start()
 
     def reload(self, load: Callable[[], list[GameFile]]) -> None:
         """Read the game files anew; what comes of it is logged."""
@@ -347,6 +358,7 @@ class Launcher(CentralTask):
         server = self._find(message.server_id)
         if server is not None:
             self._controllers.players_expected(server, message)
+            self._idling.wake(server)
 
     def seat_reserved(self, peer: LoginServerPeer, message: login_protocol.SeatReserved) -> None:
         server = self._find(message.server_id)
@@ -355,6 +367,7 @@ class Launcher(CentralTask):
             server.reserve(message.player, seat, self.now)
             self._allowlist.seat_reserved(server, seat)
             self._state_files.save_soon(server)
+            self._idling.wake(server)
 
     def passes_revoked(self, peer: LoginServerPeer, message: login_protocol.PassesRevoked) -> None:
         self._door.passes_revoked(message)
@@ -432,6 +445,10 @@ class Launcher(CentralTask):
     def run_began(self, server: GameServer) -> None:
         self._consoles.open(server)
         self._status.open(server)
+
+    def run_frozen(self, server: GameServer) -> None:
+        self._consoles.close(server)
+        self._status.close(server)
 
     def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
         return self._consoles.send(server, console.Shutdown()) or self._controllers.send(

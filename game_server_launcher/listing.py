@@ -7,7 +7,7 @@ nothing about a server is said before that. Match results go their own, safer wa
 from collections import deque
 
 from connhandler import CentralTask, Peer
-from game_server_launcher.servers import GameServer, Role, State, retell
+from game_server_launcher.servers import GameServer, Role, retell
 from login_server.protocol import MatchFact, RegisterServer, ServerInfo, UnregisterServer, UpdateServer
 
 UPDATE_SECONDS = 0.2
@@ -54,12 +54,12 @@ class Listing:
         if self._login_server is None or server.role is not Role.CURRENT:
             return
         if server.name in self._told:
-            if server.ready_once or (server.state is State.STOPPING and server.running):
+            if server.listed:
                 self._update_soon(server)
             else:
                 del self._told[server.name]
                 self._login_server.send(UnregisterServer(server_id=server.server_id))
-        elif server.ready_once and server.name not in self._to_register:
+        elif server.listed and server.name not in self._to_register:
             self._register(server)
 
     def succeeded(self, before: GameServer, after: GameServer) -> None:
@@ -80,7 +80,7 @@ class Listing:
             server = self._servers.get(self._to_register.popleft())
             if server is None or server.role is not Role.CURRENT:
                 continue
-            if server.ready_once and self._login_server is not None:
+            if server.listed and self._login_server is not None:
                 self._register(server)
                 if self._to_register:
                     self._central.call_later(REGISTER_PAUSE_SECONDS, self._register_next)

@@ -59,6 +59,7 @@ class Operations:
         controllers: of the others.
         commands: of the games that are told on their standard input.
         maps: changes them.
+        wake: wakes a server that is frozen or asleep.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Operations:
         controllers: Controllers,
         commands: StdinCommands,
         maps: Maps,
+        wake: Callable[[GameServer], None],
     ) -> None:
         self._central = central
         self._servers = servers
@@ -78,6 +80,7 @@ class Operations:
         self._controllers = controllers
         self._commands = commands
         self._maps = maps
+        self._wake = wake
 
     def restart(self, name: str) -> None:
         """Stop a server in its own way and start it at once; one that has no process is started."""
@@ -96,8 +99,12 @@ class Operations:
         self._supervision.stop(server)
 
     def start(self, name: str) -> None:
-        """Start a server that has no process, whatever became of the last one."""
+        """Start a server that has no process, whatever became of the last one, or wake one."""
         server = self._startable(name)
+        if server.state in (State.FROZEN, State.DROWSY, State.ASLEEP):
+            self._note(server, "start")
+            self._wake(server)
+            return
         if server.state not in (State.STOPPED, State.FAILED, State.WAITING):
             raise OperationRefused(f"{name} is {server.state}; to start it anew, restart it")
         self._note(server, "start")

@@ -146,6 +146,13 @@ class GameProcess:
         self.killed = killed
         return status
 
+    def is_stopped(self) -> bool:
+        """Whether it is stopped where it is, by SIGSTOP or a debugger."""
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
     def close(self) -> None:
         """Stop watching; the process goes on."""
         if self._game_watcher is not None:

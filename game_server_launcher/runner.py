@@ -81,7 +81,7 @@ class Runner:
         process = self._processes.get(server)
         if process is not None:
             process.signal_group(number)
-            if number != signal.SIGKILL:
+            if number not in (signal.SIGKILL, signal.SIGSTOP):
                 # One that is stopped (SIGSTOP, a debugger) must go on in order to obey.
                 process.signal_group(signal.SIGCONT)
 
@@ -157,7 +157,10 @@ class Runner:
         self._ports.given(found.console_port)
         log = self._surroundings.output(run)
         log.go_on(found.output_from)
-        self._watch(run, process, log, found.port, found.console_port, found.output_from, found.was_ready)
+        is_frozen = found.was_frozen and process.is_stopped()
+        self._watch(
+            run, process, log, found.port, found.console_port, found.output_from, found.was_ready, is_frozen=is_frozen
+        )
 
     def _find(self, run: Run, found: Found) -> Found:
         """Look for a process that may have been started and was not written down."""
@@ -194,12 +197,15 @@ class Runner:
         console_port: int,
         output_from: int,
         was_ready: bool,
+        is_frozen: bool = False,
     ) -> None:
         self._processes[run.server] = process
         events, which = self._events, (run.server, run.number)
         started = process.pid, process.created_at, port, output_from, console_port, process.group
         self._post(events.process_started, *which, *started)
-        if was_ready:
+        if is_frozen:
+            self._post(events.process_frozen, *which)
+        elif was_ready:
             self._post(events.process_ready, *which)
         looking = tasks.spawn(f"game[{run.server}].output", self._look, run, log, port, was_ready)
         try:

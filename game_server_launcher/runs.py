@@ -30,6 +30,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     output_from: int
     was_ready: bool
     console_port: int = 0
+    was_frozen: bool = False
 
 
 class ProcessEvents(Protocol):
@@ -59,6 +60,9 @@ class ProcessEvents(Protocol):
 
     def process_ready(self, server: str, number: int) -> None:
         """Its output or its port said so."""
+
+    def process_frozen(self, server: str, number: int) -> None:
+        """It was found frozen, as it had been left."""
 
     def process_said(self, server: str, number: int, facts: list[Fact]) -> None:
         """Its output says so; `MAX_FACTS` at a time, at most (`outputreader.py`)."""

@@ -43,6 +43,8 @@ class State(enum.StrEnum):
     STOPPED → STARTING → READY → STOPPING → STOPPED; a crash leads to WAITING and from there to STARTING again,
     or to FAILED. AWAY is READY without its controller: a hiccup, during which players still come with tickets.
     SILENT is AWAY for long: the process runs, its matches may go on, but nobody new is sent there.
+    FROZEN is READY with its processes stopped where they are, ASLEEP is STOPPED until somebody wants in; DROWSY comes
+    before that: players are told that it is asleep, and it can still be had back at once.
     """
 
     STOPPED = "stopped"
@@ -53,6 +55,13 @@ class State(enum.StrEnum):
     STOPPING = "stopping"
     WAITING = "waiting to be restarted"
     FAILED = "failed"
+    FROZEN = "frozen"
+    DROWSY = "falling asleep"
+    ASLEEP = "asleep"
+
+
+READY_ONCE = (State.READY, State.AWAY, State.SILENT, State.FROZEN, State.DROWSY)
+"""States of a server whose process has been ready and was not asked to end."""
 
 
 class Role(enum.StrEnum):
@@ -72,7 +81,15 @@ def other_place(name: str) -> str:
     return name.removesuffix(SECOND_PLACE) if name.endswith(SECOND_PLACE) else name + SECOND_PLACE
 
 
-_SHOWN = {State.READY: "ready", State.AWAY: "ready", State.SILENT: "stopping", State.STOPPING: "stopping"}
+_SHOWN = {
+    State.READY: "ready",
+    State.AWAY: "ready",
+    State.SILENT: "stopping",
+    State.STOPPING: "stopping",
+    State.FROZEN: "sleeping",
+    State.DROWSY: "sleeping",
+    State.ASLEEP: "sleeping",
+}
 """States as the login server and players see them. To it, a server that is starting has no matches."""
 
 
@@ -143,6 +160,8 @@ class GameServer(msgspec.Struct, kw_only=True):
         restarting: it is stopped only to be started at once.
         on_trial: its process is of a build that is tried (`builds.py`).
         map_trouble: why the last change of its map came to nothing, in words.
+        falls_asleep: it is stopped only until somebody wants in.
+        used_at: when somebody was last there or expected (unix time); in the future where longer patience is due.
         run: the number of its process, counted from 1; what comes late from an earlier one is ignored.
         adopted: an earlier launcher has started its process.
         was_ready: that process had been ready when that launcher last knew.
@@ -170,6 +189,8 @@ class GameServer(msgspec.Struct, kw_only=True):
     reason: str = ""
     restarting: bool = False
     map_trouble: str = ""
+    falls_asleep: bool = False
+    used_at: float = 0.0
     run: int = 0
     pid: int = 0
     group: int = 0
@@ -209,7 +230,26 @@ class GameServer(msgspec.Struct, kw_only=True):
     @property
     def ready_once(self) -> bool:
         """Whether its process has been ready and was not asked to end."""
-        return self.state in (State.READY, State.AWAY, State.SILENT)
+        return self.state in READY_ONCE
+
+    @property
+    def listed(self) -> bool:
+        """Whether players see it. One that is started when they want in, they also see while it is not ready."""
+        if self.ready_once or self.state is State.ASLEEP or (self.state is State.STOPPING and self.running):
+            return True
+        on_the_way = self.state in (State.STARTING, State.WAITING) and not self.adopted
+        return on_the_way and self.game.idle.on_demand
+
+    @property
+    def progress(self) -> str:
+        """What those who want in are to know of it on its way to being ready, in words."""
+        if self.state is State.STARTING:
+            return "its process runs and gets ready" if self.running else "its process is being started"
+        if self.state is State.WAITING:
+            return f"it is started once more: {self.reason}"
+        if self.state is State.FAILED:
+            return f"it cannot be started: {self.reason}"
+        return "it has to end before it can be started again" if self.restarting else ""
 
     @property
     def public_name(self) -> str:
@@ -224,19 +264,21 @@ class GameServer(msgspec.Struct, kw_only=True):
     def info(self) -> protocol.ServerInfo:
         """Itself as players see it."""
         host = f"[{self.game.address}]" if ":" in self.game.address else self.game.address
+        asleep = self.falls_asleep or self.state is State.DROWSY or not self.running
+        port = 0 if asleep else self.port
         return protocol.ServerInfo(
             server_id=self.server_id,
             name=self.public_name,
             game=self.game.game,
-            map=self.map,
+            map=self.map or self.game.map,
             players=self.players,
-            capacity=self.capacity,
+            capacity=self.capacity or self.game.capacity,
             region=self.game.region,
             address=self.game.address,
-            port=self.port,
-            ping_address=f"{host}:{self.port}",
-            version=self.version,
-            state=_SHOWN.get(self.state, "starting"),
+            port=port,
+            ping_address=f"{host}:{port}" if port else "",
+            version=self.version or self.game.version,
+            state="sleeping" if self.falls_asleep else _SHOWN.get(self.state, "starting"),
             match_players=self.game.match_players,
             names=self.names,
             maps=self.game.maps,
@@ -261,6 +303,7 @@ class GameServer(msgspec.Struct, kw_only=True):
         self.console_port = 0
         self.console_password = console_password
         self.started_at = now
+        self.used_at = max(self.used_at, now)
         self.adopted = False
         self.port = 0
         self.map = self.game.map

@@ -9,6 +9,9 @@ most: the next thing that happens to it if nothing else does.
                  │          ├──────→ STOPPING → STOPPED
               WAITING ←─────┤ crash
                             └──────→ FAILED (given up, or cannot be started)
+
+    READY ⇄ FROZEN                             nobody is there, as the game file's `[idle]` wants it
+    READY ⇄ DROWSY → STOPPING → ASLEEP → STARTING
 """
 
 import logging
@@ -19,7 +22,8 @@ from connhandler import CentralTask, Timer
 from game_server_launcher.gametables import ReadyByController, ReadyByStatus
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.runs import Found, ProcessEvents, Run
-from game_server_launcher.servers import MAX_CRASHES, GameServer, SavedServer, State, is_over
+from game_server_launcher.servers import MAX_CRASHES, READY_ONCE, GameServer, SavedServer, State, is_over
+from game_server_launcher.sleeping import Sleeper
 from game_server_launcher.stopping import SignalledRunner, Stopper, describe_end, run_of
 
 logger = logging.getLogger(__name__)
@@ -57,6 +61,9 @@ class Host(Protocol):
     def run_began(self, server: GameServer) -> None:
         """Its process runs."""
 
+    def run_frozen(self, server: GameServer) -> None:
+        """Its process is stopped where it is; `run_began` follows when it goes on."""
+
     def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
         """Say so to the server's controller or console; false if none is connected."""
 
@@ -81,6 +88,9 @@ class Supervision:
         host: who is told.
         servers: by name; owned by the host, changed here.
         runner: of processes.
+
+    Attributes:
+        sleeper: freezes servers that nobody uses, or puts them to sleep, and wakes them.
     """
 
     def __init__(self, central: CentralTask, host: Host, servers: dict[str, GameServer], runner: GameRunner) -> None:
@@ -94,6 +104,7 @@ class Supervision:
         self._last_words: dict[str, tuple[int | None, list[str]]] = {}
         self._stopping_all = False
         self._leaving = False
+        self.sleeper = Sleeper(runner, host, self._enter, self.start, self._away, self._end, self._set_timer)
 
     # --- what the program asks for -------------------------------------------------------------------
 
@@ -103,11 +114,15 @@ class Supervision:
             server.restore(saved)
         if saved is None or not (saved.pid or saved.state is State.STARTING):
             self._host.run_ended(server, "server_crashed")
-            self.start(server)
+            was_asleep = saved is not None and saved.state is State.ASLEEP
+            if server.game.idle.start == "on-demand" or (was_asleep and server.game.idle.on_demand):
+                self._enter(server, State.ASLEEP, "nobody has asked for it")
+            else:
+                self.start(server)
             return
         server.run += 1
         server.adopted = True
-        server.was_ready = saved.state in (State.READY, State.AWAY, State.SILENT)
+        server.was_ready = saved.state in READY_ONCE
         server.state = State.STARTING
         told_again = isinstance(server.game.ready, ReadyByController | ReadyByStatus)
         found = Found(
@@ -117,7 +132,8 @@ class Supervision:
             port=saved.port,
             output_from=saved.output_from,
             console_port=saved.console_port,
-            was_ready=saved.state is State.READY and not told_again,
+            was_ready=saved.state in (State.READY, State.FROZEN, State.DROWSY) and not told_again,
+            was_frozen=saved.state is State.FROZEN,
         )
         self._runner.adopt(run_of(server), found)
 
@@ -141,7 +157,7 @@ class Supervision:
         """Stop a server and start it at once; one without a process is started, whatever became of the last one."""
         server.crashes = []
         server.backoffs = 0
-        if server.state in (State.STOPPED, State.FAILED, State.WAITING):
+        if server.state in (State.STOPPED, State.FAILED, State.WAITING, State.ASLEEP):
             self.start(server)
             return
         server.restarting = True
@@ -149,17 +165,23 @@ class Supervision:
 
     def stop(self, server: GameServer) -> None:
         """Stop a server for good: in its own way, then by TERM, then by KILL."""
-        server.restarting = False
+        server.restarting = server.falls_asleep = False
         self._stop(server)
 
     def _stop(self, server: GameServer) -> None:
         if server.state in (State.STOPPING, State.STOPPED, State.FAILED):
             return
-        if server.state is State.WAITING:
+        if server.state in (State.WAITING, State.ASLEEP):
             self._enter(server, State.STOPPED, "asked to stop")
             self._check_all_stopped()
             return
+        if server.state is State.FROZEN:
+            self.sleeper.thaw(server)
         self._enter(server, State.STOPPING, "asked to restart" if server.restarting else "asked to stop")
+        self._end(server)
+
+    def _end(self, server: GameServer) -> None:
+        """Stop the process, if there is one, of a server that is in the state STOPPING."""
         if server.name in self._last_words:
             self._ended(server)
         elif server.running:
@@ -206,8 +228,7 @@ class Supervision:
         if server.name in self._last_words:
             self._ended(server)
         elif server.state is State.READY and isinstance(server.game.ready, ReadyByController):
-            self._enter(server, State.AWAY, "its controller is away")
-            self._set_timer(server, AWAY_SECONDS, self._silent)
+            self._away(server)
 
     def answered(self, server: GameServer) -> None:
         """The game answers questions about itself (`[status]`)."""
@@ -287,6 +308,11 @@ class Supervision:
         if one is not None:
             self._ready(one)
 
+    def process_frozen(self, server: str, number: int) -> None:
+        one = self._current(server, number)
+        if one is not None and one.state is State.STARTING:
+            self.sleeper.found_frozen(one)
+
     def process_said(self, server: str, number: int, facts: list[Fact]) -> None:
         one = self._current(server, number)
         if one is not None and one.running:
@@ -297,7 +323,7 @@ class Supervision:
         if one is None or not one.running:
             return
         self._last_words[one.name] = (status, last_lines)
-        if self._host.has_controller(one):
+        if self._host.has_controller(one) and one.state not in (State.FROZEN, State.DROWSY):
             self._set_timer(one, LAST_WORDS_SECONDS, self._ended)
         else:
             self._ended(one)
@@ -336,6 +362,10 @@ class Supervision:
             "%s: its process %d runs, but has not reported for %g s", server.name, server.pid, server.game.ready.seconds
         )
 
+    def _away(self, server: GameServer) -> None:
+        self._enter(server, State.AWAY, "its controller is away")
+        self._set_timer(server, AWAY_SECONDS, self._silent)
+
     def _silent(self, server: GameServer) -> None:
         logger.warning("%s: %s, for %g s now", server.name, server.reason, AWAY_SECONDS)
         self._enter(server, State.SILENT, server.reason)
@@ -368,16 +398,21 @@ class Supervision:
     def _stopped(self, server: GameServer, how: str) -> None:
         """What was asked for has happened."""
         if server.restarting:
-            server.restarting = False
+            server.restarting = server.falls_asleep = False
             server.restarts += 1
             self.start(server)
+            return
+        if server.falls_asleep:
+            self.sleeper.has_ended(server)
             return
         self._enter(server, State.STOPPED, how)
         self._check_all_stopped()
 
     def _ended_by_itself(self, server: GameServer) -> None:
         logger.info("%s: ended by itself", server.name)
-        if server.game.restart.policy == "always":
+        if server.game.idle.on_demand:
+            self._enter(server, State.ASLEEP, "ended by itself")
+        elif server.game.restart.policy == "always":
             self._restart_after(server, server.game.restart.first_seconds, "ended by itself")
         else:
             self._enter(server, State.STOPPED, "ended by itself")

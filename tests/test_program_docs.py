@@ -404,6 +404,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "map_change": (gametables.MapChange,),
     "status": (gametables.Status,),
     "commands": (gametables.Commands,),
+    "idle": (gametables.Idle,),
 }
 
 
@@ -444,6 +445,8 @@ def test_the_words_of_a_game_file_are_on_the_page() -> None:
     for name in ("ready", "stop"):
         assert set(words(meaning[f"{name}.by"])) == {tag_of(struct) for struct in TABLES[name]}
     assert set(words(meaning["admission.by"])) == set(get_args(gametables.Admission.__annotations__["by"]))
+    assert set(words(meaning["idle.action"])) == set(get_args(gametables.Idle.__annotations__["action"]))
+    assert set(words(meaning["idle.start"])) == set(get_args(gametables.Idle.__annotations__["start"]))
     hints = {**gametables.Restart.__annotations__, **gametables.StopBySignal.__annotations__}
     assert set(words(meaning["restart.policy"])) == set(get_args(hints["policy"]))
     assert set(words(meaning["stop.signal"])) == {"signal", *get_args(hints["signal"])}

@@ -18,6 +18,7 @@ from game_server_launcher.allowlisthandler import AllowlistPeer
 from game_server_launcher.doordesk import STATUSES
 from game_server_launcher.doorhandler import DoorPeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
+from game_server_launcher.gametables import Idle
 from game_server_launcher.protocol import (
     ControllerAccepted,
     ControllerLogIn,
@@ -277,3 +278,30 @@ def test_what_was_cut_short_with_its_process_is_not_expected_again(door: Door) -
     door.controller.receives(door.world.launcher, MatchStarted(match_id="m1", players=["alice", "bob"]))
     door.crash()
     assert door.world.state()["expected"] == {}
+
+
+def test_who_comes_wakes_a_server_that_sleeps(
+    make_world: Callable[..., "World"], chess_with: Callable[..., Any]
+) -> None:
+    door = Door(make_world(chess_with(idle=Idle(action="freeze", after_seconds=10.0))))
+    for _ in range(10):
+        door.world.advance(1.0)
+    assert door.world.state()["state"] == "frozen"
+    (shown,) = msgspec.json.decode(door.request("GET", "/servers").body, type=list[ServerInfo])
+    assert shown.state == "sleeping"
+    assert door.seat(door.day_pass()).port == 7000
+    assert door.world.state()["state"] == "ready"
+
+
+def test_who_comes_to_one_without_a_process_is_told_to_come_again(
+    make_world: Callable[..., "World"], chess_with: Callable[..., Any]
+) -> None:
+    door = Door(make_world(chess_with(idle=Idle(action="stop", after_seconds=10.0))))
+    for _ in range(11):
+        door.world.advance(1.0)
+    door.controller.disconnects(door.world.launcher)
+    door.world.process_exited(0)
+    assert door.world.state()["state"] == "asleep"
+    assert door.refusal(door.ask(door.day_pass())) == "server_not_ready"
+    door.world.ready(port=7001)
+    assert door.seat(door.day_pass()).port == 7001

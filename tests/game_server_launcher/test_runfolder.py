@@ -46,7 +46,12 @@ def test_servers_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_state_file_that_makes_no_sense_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name, content in {"a": b"{", "b": b'{"name": 1}', "c": b"\xff", "d": b'{"name":"d","state":"asleep"}'}.items():
+    for name, content in {
+        "a": b"{",
+        "b": b'{"name": 1}',
+        "c": b"\xff",
+        "d": b'{"name":"d","state":"dreaming"}',
+    }.items():
         (tmp_path / f"{name}.json").write_bytes(content)
     assert load_servers(tmp_path) == {}
     assert caplog.text.count("makes no sense and is left out") == 4

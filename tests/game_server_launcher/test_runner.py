@@ -299,6 +299,22 @@ def test_a_stopped_process_obeys_term(stage: Stage) -> None:
     assert stage.events.expect("process_exited")[2] == -15
 
 
+def test_a_process_that_is_to_stop_where_it_is_does_so_until_it_is_to_go_on(stage: Stage) -> None:
+    pid = stage.start(stage.game(WAIT))
+    stage.runner.signal("four", signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it is stopped")
+    stage.runner.signal("four", signal.SIGCONT)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_SLEEPING, "it goes on")
+
+
+def test_the_end_of_a_stopped_process_is_seen(stage: Stage) -> None:
+    pid = stage.start(stage.game(WAIT))
+    stage.runner.signal("four", signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it is stopped")
+    os.kill(pid, signal.SIGKILL)
+    assert stage.events.expect("process_exited")[:3] == ("four", 1, -9)
+
+
 def test_a_server_without_process_can_be_signalled(stage: Stage) -> None:
     stage.runner.signal("none", signal.SIGTERM)
 
@@ -434,6 +450,23 @@ def test_a_process_that_was_ready_is_ready_when_adopted(stage: Stage) -> None:
     stage.runner.adopt(run, found(stage.group, pid, created_at, was_ready=True))
     stage.events.expect("process_started")
     assert stage.events.expect("process_ready") == ("four", 2)
+
+
+@pytest.mark.parametrize(("still", "event"), [(True, "process_frozen"), (False, "process_ready")])
+def test_a_process_that_was_frozen_is_found_so_unless_it_goes_on(stage: Stage, still: bool, event: str) -> None:
+    game = stage.game(WAIT, ready=ReadyByOutput(pattern="never said again"))
+    pid = stage.start(game)
+    group = os.getpgid(pid)
+    created_at = psutil.Process(group).create_time()
+    if still:
+        stage.runner.signal("four", signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it is stopped")
+    stage.runner.close()
+    stage.runner = stage.new_runner()
+    run = Run(server="four", number=2, game=game, token="t")
+    stage.runner.adopt(run, found(group, pid, created_at, was_ready=True, was_frozen=True))
+    stage.events.expect("process_started")
+    assert stage.events.expect(event) == ("four", 2)
 
 
 def test_what_its_output_says_is_told_and_once_more_to_the_next_runner(stage: Stage) -> None:
