@@ -21,6 +21,7 @@ class Traveller:
         name: of the player.
         place: the port of the game server, as the login server would say it now.
         random: what it does is drawn from.
+        questions: it asks so often how the game stands before it drops a piece, one question after the other's answer.
 
     Attributes:
         events: those that came, by number; each number that came by itself is counted in `pushed`.
@@ -28,10 +29,11 @@ class Traveller:
         sent: the ids of all commands; `answered` counts the responses to each, `errors` has what went wrong.
         repeated: how many commands were said again, because they had no response before a move.
         away: how long each move took, in seconds, from `Moved` to `Joined`.
+        arrived_at: when the last move was over, on the monotonic clock.
         board: the game as it stands.
     """
 
-    def __init__(self, name: str, place: Callable[[], int], random: Random) -> None:
+    def __init__(self, name: str, place: Callable[[], int], random: Random, questions: int = 0) -> None:
         self.name = name
         self.events: dict[int, protocol.AnyEvent] = {}
         self.pushed: Counter[int] = Counter()
@@ -41,7 +43,10 @@ class Traveller:
         self.errors: list[str] = []
         self.repeated = 0
         self.away: list[float] = []
+        self.arrived_at = 0.0
         self.board: Any = None
+        self._questions = questions
+        self._asked = 0
         self._place = place
         self._random = random
         self._outstanding: dict[int, protocol.Command] = {}
@@ -100,11 +105,19 @@ class Traveller:
                 self._response(message)
         board = self.board
         if board is not None and self._thought_of != len(board.moves) and self.name == board.turn:
-            self._thought_of = len(board.moves)
-            free = [column for column in range(board.width) if board.moves.count(column) < board.height]
-            self._say(client, protocol.Drop(column=self._random.choice(free)))
-            if self._random.random() < 0.5:
+            if self._asked < self._questions and not self._outstanding:
+                self._asked += 1
                 self._say(client, protocol.State())
+            elif self._asked >= self._questions:
+                self._asked = 0
+                self._move(client, board)
+
+    def _move(self, client: GameClient, board: FourInARow) -> None:
+        self._thought_of = len(board.moves)
+        free = [column for column in range(board.width) if board.moves.count(column) < board.height]
+        self._say(client, protocol.Drop(column=self._random.choice(free)))
+        if self._random.random() < 0.5:
+            self._say(client, protocol.State())
 
     def _say(self, client: GameClient, command: protocol.Command) -> None:
         command.id = len(self.sent)
@@ -117,7 +130,8 @@ class Traveller:
         if not self.first:
             self.first = sequence + 1
         else:
-            self.away.append(time.monotonic() - self._moved_at)
+            self.arrived_at = time.monotonic()
+            self.away.append(self.arrived_at - self._moved_at)
             self.repeated += len(self._outstanding)
             client.send(*self._outstanding.values())
             if sequence + 1 > self.first + len(self.events):
