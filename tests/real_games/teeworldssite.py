@@ -69,6 +69,18 @@ class Site:
             *arguments,
         )
 
+    def command(self, *arguments: str) -> str:
+        """Carry out a command of the launcher in a terminal, and return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "game_server_launcher", *arguments],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def log(self, module: str = "game_server_launcher") -> str:
         path = self.path / f"{module}.log"
         return path.read_text() if path.exists() else ""

@@ -12,10 +12,9 @@ import pytest
 
 from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import JsonClient
-from game_server_launcher import gameconsolehandler as console
 from game_server_launcher.admission import HERE_ALREADY, NO_SEAT
 from login_server import protocol as login
-from tests.real_games.teeworldssite import PATIENCE, Operator, Site
+from tests.real_games.teeworldssite import PATIENCE, Site
 from tests.real_games.twbot import TeeworldsBot
 
 pytestmark = [pytest.mark.real_game, pytest.mark.timeout(120)]
@@ -108,9 +107,9 @@ def test_who_has_a_seat_plays_and_who_has_none_is_kicked(
         assert seconds < KICKED_WITHIN_SECONDS
     wait_for_names(site, "anna", "bartholomew_the")
 
-    operator = Operator(site.saved()["console_port"], site.saved()["console_password"])
-    assert operator.ask(console.ChangeMap("ctf1"), console.MapChanged).map == "ctf1"
-    operator.consoles.close_all()
+    site.command("say", "teeworlds", "The map is changed")
+    assert bart.expect("sv_chat", "The map") == "The map is changed"
+    site.command("map", "teeworlds", "ctf1")
     for bot in (anna, bart):
         assert bot.expect("map_change") == "ctf1"
         bot.expect("sv_ready_to_enter")
@@ -133,13 +132,16 @@ def test_who_has_a_seat_plays_and_who_has_none_is_kicked(
     for bot in (anna, bart):
         with pytest.raises(AssertionError, match="refused"):
             bot.expect("map_change")
-    again = site.wait_for(lambda: site.listed() and site.saved()["pid"] not in (0, game.pid), "it is restarted")
-    assert again and site.wait_for_map("dm1")["port"] != port
+    site.wait_for(lambda: site.listed() and site.saved()["pid"] not in (0, game.pid), "it is restarted")
+    assert site.wait_for_map("dm1")["port"] != port
     tokens.add(site.saved()["token"])
-    for player in players:
-        crowd.enter(player.name, site.saved()["port"])
+    again = [crowd.enter(player.name, site.saved()["port"]) for player in players]
     assert NO_SEAT in crowd.enter("mallory", site.saved()["port"]).expect("close")
     wait_for_names(site, "anna", "bartholomew_the")
+
+    site.command("kick", "teeworlds", "anna", "enough for today")
+    assert "enough for today" in again[0].expect("close")
+    wait_for_names(site, "bartholomew_the")
 
     assert len(tokens) == 2
     (game,) = site.games_running()
