@@ -13,11 +13,12 @@ from collections.abc import Callable
 import gevent.socket
 import msgspec
 
-from connhandler import Limits, LineConnectionReader, LineConnectionWriter, OutgoingConnectionHandler, Peer, tasks
+from connhandler import Limits, LineConnectionReader, LineConnectionWriter, OutgoingConnectionHandler, tasks
 from connhandler.connection import Address
 from connhandler.handler import MessageQueue
 from game_server_launcher.admission import Status
 from game_server_launcher.servers import Client
+from game_server_launcher.talk import TalkingPeer
 
 CONSOLE_ADDRESS = "127.0.0.1"
 """Consoles are for this machine alone: what is said there is not encrypted."""
@@ -261,7 +262,7 @@ def quote(text: str) -> str:
     return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-class ConsolePeer(Peer):
+class ConsolePeer(TalkingPeer):
     """The console of one game process.
 
     Attributes:

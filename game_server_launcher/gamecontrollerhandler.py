@@ -2,13 +2,14 @@
 
 import gevent.socket
 
-from connhandler import IncomingConnectionHandler, Peer
+from connhandler import IncomingConnectionHandler
 from connhandler.connection import Address
 from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter
 from game_server_launcher.protocol import FromController
+from game_server_launcher.talk import TalkingPeer
 
 
-class ControllerPeer(Peer):
+class ControllerPeer(TalkingPeer):
     """The controller inside one game process.
 
     Attributes:
@@ -18,7 +19,6 @@ class ControllerPeer(Peer):
 
     requires_login = True
     said_hello: bool = False
-    server: str = ""
 
 
 class ControllerReader(JsonMessageReader):

@@ -6,13 +6,22 @@ login server is told in `listing.py`, how match results get there in `delivery.p
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from gevent.event import Event
 
-from connhandler import Busy, CentralTask, DisconnectReason, PeerConnected, PeerDisconnected, ProtocolError, WorkerPool
+from connhandler import (
+    Busy,
+    CentralTask,
+    DisconnectReason,
+    Peer,
+    PeerConnected,
+    PeerDisconnected,
+    ProtocolError,
+    WorkerPool,
+)
 from connhandler.http import HttpRequest
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server_launcher import gameconsolehandler as console
@@ -23,6 +32,7 @@ from game_server_launcher.builddesk import BuildDesk
 from game_server_launcher.consoledesk import ConsoleConnections, ConsoleDesk
 from game_server_launcher.controldesk import ControlDesk
 from game_server_launcher.controllerdesk import ControllerDesk
+from game_server_launcher.crashdesk import CrashDesk
 from game_server_launcher.delivery import Delivery
 from game_server_launcher.doordesk import DoorDesk
 from game_server_launcher.doorhandler import DoorPeer
@@ -50,6 +60,7 @@ from game_server_launcher.stdincommands import StdinCommands
 from game_server_launcher.stopping import patience
 from game_server_launcher.succession import Outcome, Succession, who_is_current
 from game_server_launcher.supervision import GameRunner, Supervision
+from game_server_launcher.talk import TalkingPeer
 from game_server_launcher.votedesk import VoteDesk
 from login_server import protocol as login_protocol
 from login_server.tickets import SEAT_SECONDS, SeatIssuer
@@ -122,6 +133,7 @@ class Launcher(CentralTask):
         self._controllers = ControllerDesk(
             PROGRAM, self, self.servers, folder.load_issuer(), self._listing, self._delivery, self._state_files, seats
         )
+        self._crashes = CrashDesk(self, folder, file_pool)
         self._supervision = Supervision(self, self, self.servers, runner)
         self._succession = Succession(self, self, self.servers, self._supervision)
         self._controllers.supervision = self._supervision
@@ -227,6 +239,12 @@ class Launcher(CentralTask):
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
             **control_desk.rows(),
         }
+
+    def handle_burst(self, peer: Peer | None, messages: Sequence[Any]) -> int:
+        handled = super().handle_burst(peer, messages)
+        if isinstance(peer, TalkingPeer):
+            self._crashes.talks.heard(peer, messages[:handled])
+        return handled
 
     # --- beginning and end ---------------------------------------------------------------------------
 
@@ -458,6 +476,9 @@ class Launcher(CentralTask):
     def has_controller(self, server: GameServer) -> bool:
         return server.name in self._consoles.peers or server.name in self._controllers.peers
 
+    def process_crashed(self, server: GameServer, how: str, status: int | None) -> None:
+        self._crashes.crashed(server, how, status, self._figures.history(server.group))
+
     def run_ended(self, server: GameServer, reason: str) -> None:
         self._consoles.close(server)
         self._status.close(server)
@@ -466,6 +487,7 @@ class Launcher(CentralTask):
         for result in results:
             logger.warning("%s: match %s ends with its server (%s)", server.name, result.match_id, reason)
             server.expected.pop(result.match_id, None)
+        self._crashes.run_ended(server)
         self._delivery.add(results, from_controller=False)
 
     def game_said(self, server: GameServer, facts: list[Fact]) -> None:

@@ -70,6 +70,9 @@ class Host(Protocol):
     def has_controller(self, server: GameServer) -> bool:
         """Whether the server's controller or console is connected."""
 
+    def process_crashed(self, server: GameServer, how: str, status: int | None) -> None:
+        """The process has ended without having been asked to; `run_ended` follows."""
+
     def run_ended(self, server: GameServer, reason: str) -> None:
         """The process has ended and all it had to say was heard; matches that still run ended by `reason`."""
 
@@ -292,6 +295,8 @@ class Supervision:
         logger.info("%s: its process %s", one.name, how)
         asked = one.state is State.STOPPING or one.retired
         clean = status == 0 and one.was_ready
+        if status is not None and not (asked or clean):
+            self._host.process_crashed(one, how, status)
         one.end_run()
         self._host.run_ended(one, "server_stopped" if clean else "server_crashed")
         if asked:
@@ -382,6 +387,8 @@ class Supervision:
         asked = server.state is State.STOPPING
         clean = status == 0 and server.ready_once and not server.outcome
         ran_for = self._central.now - server.started_at
+        if not (asked or clean):
+            self._host.process_crashed(server, how, status)
         server.end_run()
         self._host.run_ended(server, "server_stopped" if asked or clean else "server_crashed")
         if asked:
