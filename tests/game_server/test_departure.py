@@ -26,7 +26,8 @@ from game_server_launcher.protocol import (
     TookOver,
 )
 from login_server.protocol import MatchEnded, MatchStarted, PlayerJoined
-from tests.game_server.conftest import Connection, Hall
+from login_server.tickets import SeatIssuer
+from tests.game_server.conftest import ISSUER, Connection, Hall
 
 OpenHall = Callable[..., Hall]
 MOVE = MovePlayers(address="127.0.0.1", port=7777)
@@ -384,3 +385,16 @@ def test_games_keep_their_board_and_new_ones_have_that_of_the_new_map(open_hall:
     assert [(game.width, game.height) for game in (old_game, new_game)] == [(7, 6), (9, 7)]
     dave = two.new.join("dave", "m7", players=("carol", "dave"))
     assert (dave.sent[1].event.width, dave.sent[1].event.height) == (9, 7)
+
+
+def test_a_seat_leads_to_the_successor_too(two: Two) -> None:
+    """After the map has changed, as before."""
+    first, _ = two.old.pair()
+    player = first.peer.admission.player
+    seats = SeatIssuer(two.old.private_key, ISSUER)
+    seat, other = two.old.ticket(player, issuer=seats), two.old.ticket(player, "m2", issuer=seats)
+    two.take_over(two.halt())
+    joined = two.new.open("m1", token=seat).sent[0]
+    assert isinstance(joined, Joined)
+    assert joined.player == player
+    assert two.new.refusal("m2", token=other) == (403, "match_gone")
