@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo iot test tools real-game slow conformance lint format bench clean help
+.PHONY: run demo iot test tools real-game big-games slow conformance lint format bench clean help
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -19,7 +19,7 @@ iot: $(VENV)/installed-iot ## set up, then serve a page of simulated devices unt
 	@exec $(BIN)/python -m examples.iot_web
 
 test: lint tools ## set up, then lint and run every test
-	timeout -s KILL 1500 $(BIN)/python -m pytest -m "not slow"
+	timeout -s KILL 1500 $(BIN)/python -m pytest -m "not slow and not big_game"
 
 tools:
 	@tests/tools.sh
@@ -29,6 +29,10 @@ conformance: $(VENV)/installed-dev ## the Autobahn test suite against our WebSoc
 
 real-game: $(VENV)/installed-dev tools ## a real Teeworlds server under the launcher
 	timeout -s KILL 300 $(BIN)/python -m pytest -m real_game
+
+big-games: $(VENV)/installed-dev ## real servers of OpenArena, Minetest and Freeciv under the launcher; installs 500 MB
+	@tests/tools.sh big-games
+	timeout -s KILL 600 $(BIN)/python -m pytest -m big_game
 
 slow: $(VENV)/installed-dev tools ## the slow batteries
 	timeout -s KILL 3600 $(BIN)/python -m pytest -m slow

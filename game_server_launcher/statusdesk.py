@@ -98,7 +98,7 @@ class StatusDesk:
 
     def _note(self, server: GameServer, before: list[str]) -> None:
         """Where the game's output tells who comes and goes, that is noted as it happens."""
-        if server.game.log is not None:
+        if server.game.log is not None and server.game.log.joined:
             return
         now = server.everybody
         for verb, names in (("left", _without(before, now)), ("joined", _without(now, before))):

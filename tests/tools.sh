@@ -14,6 +14,11 @@ declare -A packages=(
     [teeworlds-server]=teeworlds-server [nft]=nftables [ip]=iproute2
 )
 
+# `tests/tools.sh big-games`: those of `make big-games` alone.
+if [ "${1:-}" = big-games ]; then
+    packages=([openarena-server]=openarena-server [minetestserver]=minetest-server [freeciv-server]=freeciv-server)
+fi
+
 find_missing() {
     missing=()
     for tool in "${!packages[@]}"; do
@@ -36,10 +41,10 @@ install_postgresql() {
     "${as_root[@]}" mv "$settings.before-tests" "$settings"
 }
 
-# Debian's package would have a server of its own run from the next boot on.
-install_teeworlds() {
-    install teeworlds-server || return
-    ! command -v systemctl || "${as_root[@]}" systemctl disable teeworlds-server.service
+# Debian's packages of games would have a server of their own run, from now or the next boot on.
+install_game() {
+    install "$@" || return
+    ! command -v systemctl || "${as_root[@]}" systemctl disable --now "$1.service"
 }
 
 find_missing
@@ -54,8 +59,10 @@ if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
         for tool in "${missing[@]}"; do
             if [ "$tool" = postgres ]; then
                 install_postgresql
-            elif [ "$tool" = teeworlds-server ]; then
-                install_teeworlds
+            elif [ "$tool" = openarena-server ]; then
+                install_game openarena-server openarena-data
+            elif [[ ${packages[$tool]} == *-server && $tool == *server ]]; then
+                install_game "${packages[$tool]}"
             else
                 install "${packages[$tool]}"
             fi

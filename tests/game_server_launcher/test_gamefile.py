@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from game_server_launcher import gamefile
 from game_server_launcher.gamefile import GameFile, GameFileError, expand, load_game_file, load_games
 from game_server_launcher.gametables import (
     Admission,
@@ -240,3 +241,9 @@ def test_placeholders() -> None:
     assert expand('${port} {} {PORT} {"port": 1}', values) == '${port} {} {PORT} {"port": 1}'
     with pytest.raises(KeyError):
         expand("{token}", values)
+
+
+def test_the_ready_made_files_are_right() -> None:
+    games = load_games([Path(gamefile.__file__).parent / "games"])
+    assert [game.name for game in games] == ["freeciv", "minetest", "openarena", "teeworlds"]
+    assert all(game.listen_address == "127.0.0.1" for game in games)

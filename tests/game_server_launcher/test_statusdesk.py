@@ -118,7 +118,7 @@ def test_one_with_a_controller_is_in_its_hands(make_world: Callable[..., Any], c
 def test_where_output_and_answers_tell_who_is_there_the_answers_count(
     make_world: Callable[..., Any], chess_with: Callable[..., Any]
 ) -> None:
-    world = make_world(chess_with(**ASKED, log=Log()))
+    world = make_world(chess_with(**ASKED, log=Log(joined="(?P<player>.+) joined")))
     world.process_started()
     world.happens("process_said", "four", 1, [Joined("alice", "0")])
     assert world.state()["players"] == 1

@@ -59,13 +59,13 @@ class Site:
         self.programs.append(program)
         return program
 
-    def launch(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def launch(self, *arguments: str, games: Path = PACKAGE / "games" / "teeworlds.toml") -> "subprocess.Popen[bytes]":
         return self.run(
             "game_server_launcher",
             "--name=home",
             f"--login-port={self.ports['launchers']}",
             "--controller-port=0",
-            f"--games={PACKAGE / 'games' / 'teeworlds.toml'}",
+            f"--games={games}",
             *arguments,
         )
 
@@ -112,7 +112,10 @@ class Site:
         return server
 
     def saved(self) -> dict[str, Any]:
-        saved: dict[str, Any] = json.loads((self.path / "run" / "teeworlds.json").read_bytes())
+        return self.saved_of("teeworlds")
+
+    def saved_of(self, server: str) -> dict[str, Any]:
+        saved: dict[str, Any] = json.loads((self.path / "run" / f"{server}.json").read_bytes())
         return saved
 
     def stop(self, launcher: "subprocess.Popen[bytes]") -> None:
@@ -131,7 +134,10 @@ class Site:
         return [one for one in psutil.process_iter() if _environment(one).get("LAUNCHER_TOKEN") in tokens]
 
     def games_running(self) -> list[psutil.Process]:
-        return [one for one in psutil.process_iter() if _is_at(one, self.path / "run" / "teeworlds")]
+        return self.running_in("teeworlds")
+
+    def running_in(self, server: str) -> list[psutil.Process]:
+        return [one for one in psutil.process_iter() if _is_at(one, self.path / "run" / server)]
 
     def close(self) -> None:
         for program in reversed(self.programs):
