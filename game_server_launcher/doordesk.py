@@ -136,7 +136,7 @@ class DoorDesk:
             response = self._answer(peer.address[0], request)
         except Closed as closed:
             self.counters[closed.code] += 1
-            logger.info("door: refused, %s: %s (%s)", closed.code, closed.message, peer.name)
+            logger.debug("door: refused, %s: %s (%s)", closed.code, closed.message, peer.name)
             refused = DoorRefused(code=closed.code, message=closed.message)
             response = HttpResponse.json(refused, STATUSES[closed.code])
             if closed.code == "too_many_requests":
