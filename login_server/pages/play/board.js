@@ -5,13 +5,16 @@ import { make, setAttribute } from "./dom.js";
 import { COLUMNS, ROWS } from "./game.js";
 
 const COLOURS = ["red", "yellow"];
-const MIDDLE = 3;
 
 export class Board {
-  #picture = new BoardPicture();
+  #container;
+  #choose;
+  #width = 0;
+  #height = 0;
+  #picture;
   #buttons = [];
   #shown = null;
-  #heights = Array(COLUMNS).fill(0);
+  #heights;
   #seat = null;
   #pointed = null;
 
@@ -20,16 +23,14 @@ export class Board {
    * @param choose called with a column from 0 that the player wants; without it the board can only be looked at.
    */
   constructor(container, choose = null) {
-    container.append(this.#picture.element);
-    if (choose) {
-      this.#buttons = Array.from({ length: COLUMNS }, (_, column) => this.#createButton(column, choose));
-      const group = make("div", "columns", ...this.#buttons);
-      setAttribute(group, "role", "group");
-      setAttribute(group, "aria-label", "Board, seven columns");
-      group.addEventListener("keydown", event => this.#pressed(event));
-      group.addEventListener("pointerleave", () => this.#point(null));
-      container.append(group);
-    }
+    this.#container = container;
+    this.#choose = choose;
+    this.#fit(COLUMNS, ROWS);
+  }
+
+  /** How many times as wide as high it is. */
+  get ratio() {
+    return this.#picture.ratio;
   }
 
   clear() {
@@ -43,14 +44,15 @@ export class Board {
   }
 
   /**
-   * @param game has moves, beginner, line and over, as a Game has.
+   * @param game has width, height, moves, beginner, line and over, as a Game has.
    * @param options active: whether it is this player's turn; me: this player's seat.
    */
   show(game, { active = false, me = null } = {}) {
     const { moves } = game;
+    this.#fit(game.width, game.height);
     const falls = this.#shown !== null && this.#shown.every((column, number) => column === moves[number]);
     if (!falls) this.clear();
-    const columns = Array.from({ length: COLUMNS }, () => []);
+    const columns = Array.from({ length: this.#width }, () => []);
     moves.forEach((column, number) => {
       const seat = (game.beginner + number) % 2;
       columns[column].push(seat);
@@ -62,16 +64,41 @@ export class Board {
     const last = moves.at(-1);
     this.#picture.mark(last === undefined ? null : [last, columns[last].length - 1], game.line);
     this.#buttons.forEach((button, column) => {
-      setAttribute(button, "aria-label", describe(column, columns[column]));
-      setAttribute(button, "aria-disabled", String(!active || columns[column].length === ROWS));
+      setAttribute(button, "aria-label", describe(column, columns[column], this.#height));
+      setAttribute(button, "aria-disabled", String(!active || columns[column].length === this.#height));
     });
     this.#hint();
+  }
+
+  /** Be a board of this size, an empty one if it was of another. */
+  #fit(width, height) {
+    if (width === this.#width && height === this.#height) return;
+    this.#width = width;
+    this.#height = height;
+    this.#shown = null;
+    this.#pointed = null;
+    this.#heights = Array(width).fill(0);
+    this.#picture = new BoardPicture(width, height);
+    this.#container.replaceChildren(this.#picture.element);
+    if (this.#choose) this.#container.append(this.#createButtons());
+  }
+
+  #createButtons() {
+    this.#buttons = Array.from({ length: this.#width }, (_, column) => this.#createButton(column, this.#choose));
+    const group = make("div", "columns", ...this.#buttons);
+    group.style.setProperty("--columns", this.#width);
+    group.style.setProperty("--edge", `${100 * this.#picture.edge}%`);
+    setAttribute(group, "role", "group");
+    setAttribute(group, "aria-label", `Board, ${this.#width} columns`);
+    group.addEventListener("keydown", event => this.#pressed(event));
+    group.addEventListener("pointerleave", () => this.#point(null));
+    return group;
   }
 
   #createButton(column, choose) {
     const button = make("button", "column");
     button.type = "button";
-    button.tabIndex = column === MIDDLE ? 0 : -1;
+    button.tabIndex = column === Math.floor(this.#width / 2) ? 0 : -1;
     button.addEventListener("click", () => {
       this.focus(column);
       choose(column);
@@ -84,10 +111,10 @@ export class Board {
 
   #pressed(event) {
     const here = this.#buttons.indexOf(document.activeElement);
-    const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: COLUMNS - 1 }[event.key];
+    const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: this.#width - 1 }[event.key];
     if (to === undefined || here < 0) return;
     event.preventDefault();
-    this.focus(Math.min(Math.max(to, 0), COLUMNS - 1));
+    this.focus(Math.min(Math.max(to, 0), this.#width - 1));
   }
 
   #point(column) {
@@ -97,13 +124,13 @@ export class Board {
 
   #hint() {
     const column = this.#pointed;
-    const free = column !== null && this.#heights[column] < ROWS;
+    const free = column !== null && this.#heights[column] < this.#height;
     this.#picture.hint(free ? this.#seat : null, column, this.#heights[column]);
   }
 }
 
-function describe(column, seats) {
+function describe(column, seats, height) {
   if (!seats.length) return `Column ${column + 1}, empty`;
   const discs = seats.map(seat => COLOURS[seat]).join(", ");
-  return `Column ${column + 1}, ${seats.length === ROWS ? "full" : "from the bottom"}: ${discs}`;
+  return `Column ${column + 1}, ${seats.length === height ? "full" : "from the bottom"}: ${discs}`;
 }

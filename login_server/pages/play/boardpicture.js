@@ -2,34 +2,38 @@
 
 import { disc } from "./discs.js";
 import { makeSvg } from "./dom.js";
-import { COLUMNS, ROWS } from "./game.js";
 
 const CELL = 100;
 const EDGE = 20;
 const FOOT = 46;
 const LANE = 92;
 const HOLE = 41;
-const WIDTH = COLUMNS * CELL + 2 * EDGE;
-const FRAME_HEIGHT = ROWS * CELL + EDGE + FOOT;
 const FALL_MILLISECONDS = 210;
 
-const centre = (column, row) => [EDGE + (column + 0.5) * CELL, LANE + EDGE + (ROWS - row - 0.5) * CELL];
-const cells = Array.from({ length: COLUMNS * ROWS }, (_, number) => [number % COLUMNS, Math.floor(number / COLUMNS)]);
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class BoardPicture {
+  #rows;
   #discs = makeSvg("g");
   #marks = makeSvg("g");
   #ghost = makeSvg("g", { class: "ghost" });
   #byCell = new Map();
 
-  constructor() {
-    this.element = makeSvg("svg", { viewBox: `0 0 ${WIDTH} ${LANE + FRAME_HEIGHT + 2}`, "aria-hidden": "true" },
-      makeSvg("rect", { class: "back", x: 8, y: LANE + 8, width: WIDTH - 16, height: FRAME_HEIGHT - 16, rx: 30 }),
+  constructor(columns, rows) {
+    this.#rows = rows;
+    const width = columns * CELL + 2 * EDGE;
+    const height = rows * CELL + EDGE + FOOT;
+    const cells = Array.from({ length: columns * rows }, (_, cell) => [cell % columns, Math.floor(cell / columns)]);
+    const holes = cells.map(([column, row]) => this.#centre(column, row));
+    /** How many times as wide as high it is, and how much of the width is left and right of the columns. */
+    this.ratio = width / (LANE + height);
+    this.edge = EDGE / width;
+    this.element = makeSvg("svg", { viewBox: `0 0 ${width} ${LANE + height + 2}`, "aria-hidden": "true" },
+      makeSvg("rect", { class: "back", x: 8, y: LANE + 8, width: width - 16, height: height - 16, rx: 30 }),
       this.#discs,
-      makeSvg("path", { class: "frame", "fill-rule": "evenodd", d: frame() }),
-      ...cells.map(cell => makeSvg("circle", { class: "rim", r: HOLE + 2, ...at(cell) })),
-      ...Array.from({ length: COLUMNS }, (_, column) => number(column)),
+      makeSvg("path", { class: "frame", "fill-rule": "evenodd", d: frame(width, height, holes) }),
+      ...cells.map(cell => makeSvg("circle", { class: "rim", r: HOLE + 2, ...this.#at(cell) })),
+      ...Array.from({ length: columns }, (_, column) => number(column, this.#centre(column, 0)[0], LANE + height - 16)),
       this.#marks,
       this.#ghost);
   }
@@ -42,11 +46,11 @@ export class BoardPicture {
   }
 
   put(seat, column, row, falls) {
-    const [x, y] = centre(column, row);
+    const [x, y] = this.#centre(column, row);
     const moving = makeSvg("g", {}, disc(seat));
     this.#discs.append(makeSvg("g", { class: "disc-in-place", transform: `translate(${x} ${y})` }, moving));
     this.#byCell.set(`${column},${row}`, moving);
-    if (falls && !stillness.matches) fall(moving, ROWS - row);
+    if (falls && !stillness.matches) fall(moving, this.#rows - row);
   }
 
   /** Mark the last disc and the line that won, as cells. */
@@ -56,12 +60,12 @@ export class BoardPicture {
     }
     this.#marks.replaceChildren();
     if (line.length) {
-      const points = [line[0], line[line.length - 1]].map(cell => centre(...cell).join());
+      const points = [line[0], line[line.length - 1]].map(cell => this.#centre(...cell).join());
       for (const name of ["line-edge", "line"]) {
         this.#marks.append(makeSvg("polyline", { class: name, points: points.join(" ") }));
       }
     } else if (last) {
-      this.#marks.append(makeSvg("circle", { class: "last", r: HOLE - 2, ...at(last) }));
+      this.#marks.append(makeSvg("circle", { class: "last", r: HOLE - 2, ...this.#at(last) }));
     }
   }
 
@@ -71,32 +75,35 @@ export class BoardPicture {
       this.#ghost.replaceChildren();
       return;
     }
-    const above = makeSvg("g", { transform: `translate(${centre(column, 0)[0]} ${LANE / 2})` }, disc(seat));
+    const above = makeSvg("g", { transform: `translate(${this.#centre(column, 0)[0]} ${LANE / 2})` }, disc(seat));
     this.#ghost.replaceChildren(above);
-    if (row < ROWS) this.#ghost.append(makeSvg("circle", { class: "landing", r: HOLE - 8, ...at([column, row]) }));
+    if (row >= this.#rows) return;
+    this.#ghost.append(makeSvg("circle", { class: "landing", r: HOLE - 8, ...this.#at([column, row]) }));
+  }
+
+  #centre(column, row) {
+    return [EDGE + (column + 0.5) * CELL, LANE + EDGE + (this.#rows - row - 0.5) * CELL];
+  }
+
+  #at([column, row]) {
+    const [cx, cy] = this.#centre(column, row);
+    return { cx, cy };
   }
 }
 
-function at([column, row]) {
-  const [cx, cy] = centre(column, row);
-  return { cx, cy };
-}
-
-function frame() {
+function frame(width, height, centres) {
   const round = 36;
-  const [w, h] = [WIDTH - 2 * round, FRAME_HEIGHT - 2 * round];
+  const [w, h] = [width - 2 * round, height - 2 * round];
   const corner = (x, y) => `a${round} ${round} 0 0 1 ${x} ${y}`;
   const outside = `M${round} ${LANE}h${w}${corner(round, round)}v${h}${corner(-round, round)}h${-w}`
     + `${corner(-round, -round)}v${-h}${corner(round, -round)}Z`;
-  const holes = cells.map(([column, row]) => {
-    const [x, y] = centre(column, row);
-    return `M${x - HOLE} ${y}a${HOLE} ${HOLE} 0 1 0 ${2 * HOLE} 0a${HOLE} ${HOLE} 0 1 0 ${-2 * HOLE} 0Z`;
-  });
+  const holes = centres.map(([x, y]) =>
+    `M${x - HOLE} ${y}a${HOLE} ${HOLE} 0 1 0 ${2 * HOLE} 0a${HOLE} ${HOLE} 0 1 0 ${-2 * HOLE} 0Z`);
   return outside + holes.join("");
 }
 
-function number(column) {
-  const text = makeSvg("text", { class: "digit", x: centre(column, 0)[0], y: LANE + FRAME_HEIGHT - 16 });
+function number(column, x, y) {
+  const text = makeSvg("text", { class: "digit", x, y });
   text.textContent = String(column + 1);
   return text;
 }

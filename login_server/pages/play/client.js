@@ -35,8 +35,8 @@ export class Client {
   missed = null;
   /** Who wants to play this player: names, those who came first first. */
   requests = [];
-  /** The way to the game: { state, text, serverId }, state being one of going, open, lost, replaced, ended; null in
-   * the lobby. */
+  /** The way to the game: { state, text, serverId }, state being one of going, open, moving, lost, replaced, ended;
+   * null in the lobby. */
   visit = null;
   /** The game, from the first answer of its server on. */
   game = null;
@@ -204,10 +204,12 @@ export class Client {
         break;
       case "server_list":
         this.servers = new Map(message.servers.map(server => [server.server_id, server]));
+        this.#lookForGame();
         break;
       case "servers_changed":
         for (const id of message.removed) this.servers.delete(id);
         for (const server of message.changed) this.servers.set(server.server_id, server);
+        this.#lookForGame();
         break;
       case "match_pending":
         if (this.wish) Object.assign(this.wish, message);
@@ -337,6 +339,9 @@ export class Client {
       case "game_event":
         this.#happened(message);
         break;
+      case "moved":
+        this.#moved(message);
+        break;
       case "response":
         if (message.status === "error") this.#gameRefused(message);
         break;
@@ -376,6 +381,22 @@ export class Client {
     }
     const place = { serverId, address, port, gameId: message.game_id, resumeKey: message.resume_key };
     remember({ game: place });
+  }
+
+  #moved({ address, port, game_id: gameId, resume_key: resumeKey }) {
+    Object.assign(this.visit.place, { address, port });
+    this.visit.state = "moving";
+    this.#view.announce("The game moves to another server.");
+    remember({ game: { serverId: this.visit.place.serverId, address, port, gameId, resumeKey } });
+  }
+
+  /** A game server that cannot be reached may be somewhere else now, with the game or without it. */
+  #lookForGame() {
+    const server = this.servers.get(this.visit?.place.serverId);
+    if (server?.state !== "ready" || !["going", "lost"].includes(this.visit.state)) return;
+    const { address, port } = server;
+    Object.assign(this.visit.place, { address, port });
+    this.#gameServer?.lookAt(address, port);
   }
 
   #happened(message) {

@@ -25,7 +25,7 @@ export class EntryScreen {
     find("to-register").addEventListener("click", () => this.#switchTo("register"));
     find("to-log-in").addEventListener("click", () => this.#switchTo("log-in"));
     find("log-in-name").value = client.lastName;
-    new Board(find("picture")).show({ moves: PICTURE, beginner: 0, line: [], over: false });
+    new Board(find("picture")).show({ width: 7, height: 6, moves: PICTURE, beginner: 0, line: [], over: false });
   }
 
   /** Called when the screen comes up. */

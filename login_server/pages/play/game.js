@@ -1,5 +1,6 @@
 // A game as this player knows it: what the game server told, event by event. No network, no page.
 
+/** Of the usual board. */
 export const COLUMNS = 7;
 export const ROWS = 6;
 
@@ -26,6 +27,8 @@ export class Game {
     this.goneUntil = new Map();
     this.begun = state.begun;
     this.beginner = game?.beginner ?? 0;
+    this.width = game?.width ?? COLUMNS;
+    this.height = game?.height ?? ROWS;
     this.moves = game ? [...game.moves] : [];
     this.winner = game?.winner ?? "";
     this.reason = game?.reason ?? "";
@@ -53,13 +56,13 @@ export class Game {
 
   /** The seats of the discs in each column, the lowest first. */
   get columns() {
-    const columns = Array.from({ length: COLUMNS }, () => []);
+    const columns = Array.from({ length: this.width }, () => []);
     this.moves.forEach((column, number) => columns[column].push(this.seatOfMove(number)));
     return columns;
   }
 
   isFull(column) {
-    return this.moves.filter(played => played === column).length >= ROWS;
+    return this.moves.filter(played => played === column).length >= this.height;
   }
 
   seatOfMove(number) {
@@ -108,6 +111,8 @@ export class Game {
       case "game_began":
         this.players = [...event.players];
         this.beginner = event.players.indexOf(event.beginner);
+        this.width = event.width ?? COLUMNS;
+        this.height = event.height ?? ROWS;
         this.begun = true;
         break;
       case "piece_dropped":

@@ -6,6 +6,7 @@ import { fillList, find, make, setAttribute, show, write } from "./dom.js";
 import { COLOURS, result } from "./words.js";
 
 const SECOND = 1000;
+const KEYS = "123456789";
 
 export class GameScreen {
   #client;
@@ -48,7 +49,11 @@ export class GameScreen {
     write(find("turn-title"), title);
     write(find("turn-detail"), detail);
     setAttribute(find("turn"), "data-mood", mood);
-    if (game) this.#board.show(game, { active: open && game.myTurn, me: game.seat });
+    if (game) {
+      this.#board.show(game, { active: open && game.myTurn, me: game.seat });
+      write(find("last-key"), String(Math.min(game.width, KEYS.length)));
+      find("game").style.setProperty("--ratio", this.#board.ratio);
+    }
     else this.#board.clear();
     const over = game?.over ?? false;
     const playing = game !== null && game.begun && !over && game.seat !== null;
@@ -91,6 +96,7 @@ export class GameScreen {
     }
     if (!game) return ["Going to the game …", visit.serverId ? `Taking your seat on ${visit.serverId}.` : "", "wait"];
     if (game.over) return [...result(game), game.winner === "" ? "draw" : game.winner === game.me ? "won" : "lost"];
+    if (visit.state === "moving") return ["The game moves …", "It goes on on another server in a moment.", "wait"];
     if (visit.state === "lost") return ["Connection lost", "Connecting again; your seat is kept for a while.", "wait"];
     if (!game.begun) {
       const whom = game.opponent ? `for ${game.opponent}` : "for another player";
@@ -110,7 +116,8 @@ export class GameScreen {
 
   #pressed(event) {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat;
-    const column = "1234567".indexOf(event.key);
+    const column = KEYS.indexOf(event.key);
+    if (column >= (this.#client.game?.width ?? 0)) return;
     if (find("game").hidden || document.querySelector("dialog[open]") || !plain || event.key.length !== 1 || column < 0) return;
     this.#board.focus(column);
     this.#client.drop(column);
