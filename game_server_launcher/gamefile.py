@@ -22,6 +22,7 @@ from game_server_launcher.gametables import (
     Commands,
     Console,
     FileName,
+    Health,
     Idle,
     Limits,
     Log,
@@ -132,6 +133,7 @@ class GameFile(Table, frozen=True):
     stop: StopByController | StopByInput | StopByCommand | StopBySignal = StopByController()
     restart: Restart = Restart()
     limits: Limits = Limits()
+    health: Health = Health()
     map_change: MapChange = MapChange()
     vote: Vote = Vote()
     upgrade: Upgrade = Upgrade()

@@ -103,6 +103,17 @@ class Restart(Table, frozen=True):
     within_seconds: Seconds = 60.0
 
 
+class Health(Table, frozen=True):
+    """A game whose controller or console does not answer for `silent_seconds` hangs, and takes nobody new.
+
+    With `restart_hung`, it is ended as crashed when that has gone on for another `hung_seconds`.
+    """
+
+    silent_seconds: Annotated[float, Meta(ge=2, le=86_400)] = 60
+    restart_hung: bool = False
+    hung_seconds: Seconds = 60
+
+
 class Limits(Table, frozen=True):
     """What a game's processes may use; 0 for any amount.
 

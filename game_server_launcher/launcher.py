@@ -41,6 +41,7 @@ from game_server_launcher.gameconsolehandler import ConsolePeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import Restart, StopBySignal
+from game_server_launcher.healthdesk import HealthDesk
 from game_server_launcher.idling import Idling
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
@@ -170,6 +171,7 @@ class Launcher(CentralTask):
         )
         self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
         self._consoles.players.votes = self._votes.said
+        self._health = HealthDesk(self, self.servers, self._peer_of, self._supervision, work_pool)
         runaways = Runaways(self._supervision.end_as_crashed)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds, runaways.measured)
         self.overview = Overview(
@@ -244,6 +246,7 @@ class Launcher(CentralTask):
         handled = super().handle_burst(peer, messages)
         if isinstance(peer, TalkingPeer):
             self._crashes.talks.heard(peer, messages[:handled])
+            self._health.heard(peer)
         return handled
 
     # --- beginning and end ---------------------------------------------------------------------------
@@ -257,6 +260,7 @@ class Launcher(CentralTask):
         for name, left in saved.items():
             self._retire(name, left)
         self._figures.start()
+        self._health.start()
         self._builds.start()
         self._idling.start()
 
@@ -472,6 +476,9 @@ class Launcher(CentralTask):
         return self._consoles.send(server, console.Shutdown()) or self._controllers.send(
             server, protocol.StopServer(grace_seconds=grace_seconds)
         )
+
+    def _peer_of(self, server: GameServer) -> TalkingPeer | None:
+        return self._consoles.peers.get(server.name) or self._controllers.peers.get(server.name)
 
     def has_controller(self, server: GameServer) -> bool:
         return server.name in self._consoles.peers or server.name in self._controllers.peers

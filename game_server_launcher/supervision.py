@@ -211,9 +211,20 @@ class Supervision:
         for name in self._servers:
             self._cancel_timer(name)
 
+    def hangs(self, server: GameServer, why: str) -> None:
+        """The game does not answer, though its controller or console is connected."""
+        if server.state in (State.READY, State.AWAY):
+            logger.warning("%s: %s", server.name, why)
+            self._enter(server, State.SILENT, why)
+
+    def answers_again(self, server: GameServer) -> None:
+        """It does, after all."""
+        if server.state is State.SILENT:
+            self._ready(server)
+
     def end_as_crashed(self, server: GameServer, why: str) -> None:
         """End a process with which something is wrong; does nothing if it is being ended already."""
-        if not server.running or server.outcome or server.state is State.STOPPING:
+        if self._leaving or not server.running or server.outcome or server.state is State.STOPPING:
             return
         server.outcome = why
         logger.warning("%s: %s; ending its process %d", server.name, why, server.pid)

@@ -29,10 +29,14 @@ class TalkingPeer(Peer):
     Attributes:
         server: the name of its game server; empty until that is known.
         talk: where what is said is kept, from then on.
+        heard_at: when it said something last (unix time).
+        asked_at: when it was asked something since, and has not answered (unix time); 0.0: it was not.
     """
 
     server: str = ""
     talk: Talk | None = None
+    heard_at: float = 0.0
+    asked_at: float = 0.0
 
     def send(self, message: Any) -> None:
         if self.talk is not None:

@@ -395,6 +395,7 @@ TABLES: dict[str, tuple[type[gametables.Table], ...]] = {
     "stop": (gametables.StopByController, gametables.StopByInput, gametables.StopByCommand, gametables.StopBySignal),
     "restart": (gametables.Restart,),
     "limits": (gametables.Limits,),
+    "health": (gametables.Health,),
     "output": (gametables.Output,),
     "console": (gametables.Console,),
     "admission": (gametables.Admission,),
