@@ -13,12 +13,14 @@ from connhandler.http import HttpRequest, HttpResponse
 from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import FakeConnection, run_work
 from game_server_launcher import doordesk
+from game_server_launcher import gameconsolehandler as console
+from game_server_launcher.admission import NO_SEAT, OTHER_ADDRESS
 from game_server_launcher.allowlist.protocol import AllowAddress
 from game_server_launcher.allowlisthandler import AllowlistPeer
 from game_server_launcher.doordesk import STATUSES
 from game_server_launcher.doorhandler import DoorPeer
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
-from game_server_launcher.gametables import Idle
+from game_server_launcher.gametables import Admission, Console, Idle
 from game_server_launcher.protocol import (
     ControllerAccepted,
     ControllerLogIn,
@@ -38,6 +40,8 @@ from login_server.protocol import (
     ServerInfo,
 )
 from login_server.tickets import SeatChecker, TicketIssuer, generate_key_pair
+from tests.game_server_launcher.consoles import connect, log_in
+from tests.game_server_launcher.test_consoleplayers import line, shows
 
 if TYPE_CHECKING:
     from tests.game_server_launcher.conftest import World
@@ -305,3 +309,24 @@ def test_who_comes_to_one_without_a_process_is_told_to_come_again(
     assert door.refusal(door.ask(door.day_pass())) == "server_not_ready"
     door.world.ready(port=7001)
     assert door.seat(door.day_pass()).port == 7001
+
+
+def test_a_game_with_a_console_lets_stay_who_has_a_seat_from_the_door(
+    make_world: Callable[..., "World"], chess_with: Callable[..., Any]
+) -> None:
+    """By name and address, as with any seat."""
+    world = make_world(chess_with(console=Console("econ"), admission=Admission("address")))
+    fake = connect(world)
+    log_in(world, fake)
+    shows(world, fake)
+    door = Door.__new__(Door)
+    door.world, door.passes = world, 0
+    login_server = world.login_server()
+    login_server.receives(world.launcher, LauncherAccepted(name="home", issuer="login", public_key=PUBLIC))
+    world.settle()
+    login_server.disconnects(world.launcher)
+    assert door.ask(door.day_pass("anna"), address="192.0.2.1").status == 200
+    fake.take()
+    shows(world, fake, line(0, "anna"), line(1, "bertha"), line(2, "anna", host="192.0.2.9"))
+    assert fake.take() == [console.Kick(1, NO_SEAT), console.Kick(2, OTHER_ADDRESS)]
+    assert world.launcher.servers["four"].info().names == ["anna"]
