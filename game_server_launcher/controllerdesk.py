@@ -3,6 +3,7 @@
 import hmac
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from connhandler import CentralTask, PeerDisconnected, ProtocolError
 from connhandler.jsonmessage import Hello, Pong, Refused, agree_on_version
@@ -11,7 +12,7 @@ from game_server_launcher.delivery import Delivery
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.listing import Listing
 from game_server_launcher.runfolder import Issuer
-from game_server_launcher.servers import GameServer, learn
+from game_server_launcher.servers import GameServer, learn, retell_match
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.succession import Succession
 from game_server_launcher.supervision import Supervision
@@ -66,6 +67,8 @@ class ControllerDesk:
         self._delivery = delivery
         self._state_files = state_files
         self._seats = seats
+        self._starting: set[str] = set()
+        """Matches whose start is not in the state file yet."""
 
     # --- what controllers say ------------------------------------------------------------------------
 
@@ -126,16 +129,30 @@ class ControllerDesk:
 
     def match_started(self, peer: ControllerPeer, message: MatchStarted) -> None:
         server = self._server_of(peer)
-        if message.match_id not in server.matches:
+        is_known = message.match_id in server.matches
+        if not is_known:
             logger.info("%s: match %s begins: %s", server.name, message.match_id, ", ".join(message.players))
-        self.match_fact(peer, message)
+            learn(server, message)
+        if is_known or message.match_id not in server.matches:
+            self.match_fact(peer, message)
+            return
+        # Written first: the login server must not know of a match that nobody else does, when the game and this
+        # launcher are killed together.
+        self._starting.add(message.match_id)
+        self._state_files.save_now(server, partial(self._start_written, server, message.match_id))
 
     def match_fact(self, peer: ControllerPeer, message: MatchFact) -> None:
         server = self._server_of(peer)
         learn(server, message)
         message.server_id = server.server_id
-        self._listing.tell(server, message)
+        if isinstance(message, MapChanged) or message.match_id not in self._starting:
+            self._listing.tell(server, message)
         self._state_files.save_soon(server)
+
+    def _start_written(self, server: GameServer, match_id: str) -> None:
+        self._starting.discard(match_id)
+        for fact in retell_match(server, match_id):
+            self._listing.tell(server, fact)
 
     def match_ended(self, peer: ControllerPeer, message: MatchEnded) -> None:
         server = self._server_of(peer)

@@ -444,20 +444,24 @@ def learn(server: GameServer, fact: protocol.MatchFact) -> None:
 
 def retell(server: GameServer) -> list[protocol.MatchFact]:
     """The facts that tell a login server which was away how things stand."""
-    facts: list[protocol.MatchFact] = []
-    for match_id, match in server.matches.items():
-        if match.ended:
-            continue
-        which = {"match_id": match_id, "server_id": server.server_id}
-        facts.append(protocol.MatchStarted(players=match.players, **which))
-        for player, here in match.here.items():
-            facts.append((protocol.PlayerJoined if here else protocol.PlayerLeft)(player=player, **which))
-        if match.teams:
-            facts.append(protocol.TeamsChanged(teams=match.teams, **which))
-        if match.scores:
-            facts.append(protocol.ScoreChanged(scores=match.scores, **which))
-        if match.elapsed_seconds:
-            facts.append(protocol.MatchTimeChanged(elapsed_seconds=match.elapsed_seconds, **which))
+    return [fact for match_id in server.matches for fact in retell_match(server, match_id)]
+
+
+def retell_match(server: GameServer, match_id: str) -> list[protocol.MatchFact]:
+    """The facts that tell how one match stands; none when it is not running."""
+    match = server.matches.get(match_id)
+    if match is None or match.ended:
+        return []
+    which = {"match_id": match_id, "server_id": server.server_id}
+    facts: list[protocol.MatchFact] = [protocol.MatchStarted(players=match.players, **which)]
+    for player, here in match.here.items():
+        facts.append((protocol.PlayerJoined if here else protocol.PlayerLeft)(player=player, **which))
+    if match.teams:
+        facts.append(protocol.TeamsChanged(teams=match.teams, **which))
+    if match.scores:
+        facts.append(protocol.ScoreChanged(scores=match.scores, **which))
+    if match.elapsed_seconds:
+        facts.append(protocol.MatchTimeChanged(elapsed_seconds=match.elapsed_seconds, **which))
     return facts
 
 

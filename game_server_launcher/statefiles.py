@@ -32,6 +32,8 @@ class StateFiles:
         self._pool = pool
         self._writing: set[str] = set()
         self._changed: dict[str, GameServer] = {}
+        self._then: dict[str, list[Callable[[], None]]] = {}
+        """What is to be called after the next write, by server."""
 
     def save_soon(self, server: GameServer) -> None:
         """For what changes often."""
@@ -41,11 +43,14 @@ class StateFiles:
 
     def save_now(self, server: GameServer, then: Callable[[], None] | None = None) -> None:
         """Write as soon as the disk can; afterwards, written or not, call `then`."""
-        if server.name in self._writing and then is None:
+        if then is not None:
+            self._then.setdefault(server.name, []).append(then)
+        if server.name in self._writing:
             self._changed[server.name] = server
             return
         self._changed.pop(server.name, None)
         self._writing.add(server.name)
+        waiting = self._then.pop(server.name, [])
         saved = None if _is_forgotten(server) else msgspec.json.encode(server.save())
         try:
             self._central.perform(
@@ -53,10 +58,10 @@ class StateFiles:
                 self._write,
                 server.name,
                 saved,
-                then=lambda _, error: self._written(server.name, error, then),
+                then=lambda _, error: self._written(server.name, error, waiting),
             )
         except Busy as error:
-            self._written(server.name, error, then)
+            self._written(server.name, error, waiting)
 
     def save_all(self, servers: dict[str, GameServer]) -> None:
         """Write every file once more, at the end, when no result of `perform` is handled any more."""
@@ -79,11 +84,11 @@ class StateFiles:
         else:
             self._folder.save_server(saved, name)
 
-    def _written(self, name: str, error: BaseException | None, then: Callable[[], None] | None) -> None:
+    def _written(self, name: str, error: BaseException | None, waiting: list[Callable[[], None]]) -> None:
         self._writing.discard(name)
         self._complain(name, error)
-        if then is not None:
-            then()
+        for function in waiting:
+            function()
         self._save_changed(name)
 
     def _written_last(self, name: str, _: None, error: Exception | None) -> None:

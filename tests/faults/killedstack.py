@@ -1,6 +1,5 @@
 """A stack under supervision, as by systemd, and whether its programs agree on how things stand."""
 
-import signal
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,18 +76,20 @@ class KilledStack(Stack):
         self._supervised = False
         super().stop()
 
-    def kill(self, what: str, random: Random) -> str:
-        """Kill one of the programs; return in words which, once it has ended."""
-        if what != GAME:
-            process = self.processes[what]
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return f"the {what}"
-        game = random.choice([one for one in self.game_processes() if one.is_game])
-        victim = psutil.Process(game.pid)
-        victim.kill()
-        victim.wait()
-        return f"the game {game.server}"
+    def kill(self, programs: tuple[str, ...], random: Random) -> str:
+        """Kill some of the programs at once; return in words which, once they have ended."""
+        games = [one for one in self.game_processes() if one.is_game] if GAME in programs else []
+        victims = {
+            f"the {name}": psutil.Process(self.processes[name].pid) for name in programs if name in self.processes
+        }
+        if games:
+            game = random.choice(games)
+            victims[f"the game {game.server}"] = psutil.Process(game.pid)
+        for victim in victims.values():
+            victim.kill()
+        gone, alive = psutil.wait_procs(victims.values(), timeout=10)
+        assert not alive, gone
+        return " and ".join(victims)
 
     def is_up(self, what: str) -> bool:
         """Whether the program that was killed runs again and answers."""

@@ -237,7 +237,44 @@ def test_a_fact_is_forwarded_with_its_server(world: Any, fact: Any) -> None:
     controller = world.ready()
     fake.take()
     controller.receives(world.launcher, unplaced(copy.copy(fact)))
+    world.settle()
     assert fake.take() == [fact]
+
+
+def test_the_start_of_a_match_is_told_once_it_is_written_down(world: Any) -> None:
+    """With what was told of it meanwhile; else the login server would know of a match that both the launcher and the
+    game were killed under, and nobody would ever say how it ended."""
+    fake = world.login_server()
+    controller = world.ready()
+    fake.take()
+    started = MatchStarted(match_id="m1", players=["ann", "bob"], server_id="home/four")
+    score = ScoreChanged(match_id="m1", scores={"ann": 1}, server_id="home/four")
+    controller.receives(world.launcher, unplaced(copy.copy(started)), unplaced(copy.copy(score)))
+    assert fake.take() == []
+    world.settle()
+    assert "m1" in world.saved()["matches"]
+    assert fake.take() == [started, score]
+    controller.receives(world.launcher, unplaced(copy.copy(score)))
+    assert fake.take() == [score]
+
+
+def test_many_starts_are_written_down_together(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = world.login_server()
+    controller = world.ready()
+    fake.take()
+    written: list[bytes] = []
+    save_server = world.folder.save_server
+
+    def save(saved: bytes, name: str) -> None:
+        written.append(saved)
+        save_server(saved, name)
+
+    monkeypatch.setattr(world.folder, "save_server", save)
+    for number in range(100):
+        controller.receives(world.launcher, MatchStarted(match_id=f"m{number}", players=["ann", "bob"]))
+    world.settle()
+    assert [message.match_id for message in fake.take()] == [f"m{number}" for number in range(100)]
+    assert len(written) <= 3
 
 
 def test_after_a_reconnect_everything_is_told_anew(world: Any) -> None:
@@ -478,6 +515,7 @@ def test_the_last_words_of_a_game_that_crashes_are_heard(world: Any) -> None:
     login = world.login_server()
     controller = world.ready()
     controller.receives(world.launcher, MatchStarted(match_id="m1", players=["ann", "bob"]))
+    world.settle()
     login.take()
     world.process_exited(1)
     controller.receives(world.launcher, unplaced(result()))
