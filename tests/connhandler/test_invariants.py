@@ -1009,6 +1009,7 @@ OUTSIDE_THE_CENTRAL_TASK = {
     "login_server/drivers.py",
     "login_server/launcherkeys.py",
     "game_server/play.py",
+    "game_server_launcher/controlclient.py",
     "game_server_launcher/statusquery.py",
     "connman/users.py",
     "connman/nim/table.py",
