@@ -13,6 +13,7 @@ from connhandler.jsonmessage import Hello, Welcome
 from connhandler.testing import FakeConnection, ManualClock, run_queue, run_timers, run_work
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile
+from game_server_launcher.gametables import Health
 from game_server_launcher.launcher import Launcher
 from game_server_launcher.loginserverhandler import LoginServerPeer
 from game_server_launcher.protocol import (
@@ -222,6 +223,9 @@ class World:
 def chess(**keys: Any) -> GameFile:
     """A game with one server, `four`, unless `keys` say otherwise."""
     values: dict[str, Any] = {"game": "chess", "command": ["chess"], "name": "four", "capacity": 10}
+    values["health"] = Health(
+        silent_seconds=86_400
+    )  # The controllers of tests answer nothing that they are not told to.
     return GameFile(**values | keys)
 
 

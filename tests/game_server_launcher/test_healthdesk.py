@@ -21,6 +21,11 @@ Make = Callable[..., Any]
 TERM = ("signal", "four", int(signal.SIGTERM))
 
 
+@pytest.fixture
+def world(make_world: Make, chess_with: Make) -> Any:
+    return make_world(chess_with(health=Health()))
+
+
 def pass_time(world: Any, seconds: int) -> None:
     for _ in range(seconds):
         world.advance(1)
