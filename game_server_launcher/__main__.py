@@ -7,15 +7,23 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gevent
 
 from connhandler import ConnectionHandler, IncomingQueue, Limits, Service, WorkerPool
 from connhandler.configuration import load_configuration, require_extra, set_up_logging
+
+if TYPE_CHECKING:
+    from game_server_launcher.pagedesk import PageDesk
+    from game_server_launcher.pagehandler import PageHandler
+
+logger = logging.getLogger("game_server_launcher")
 
 PROGRAM = "game-server-launcher"
 
@@ -53,6 +61,7 @@ def launch(argv: Sequence[str]) -> int:
     from game_server_launcher.gamefile import GameFile, GameFileError, load_games
     from game_server_launcher.launcher import Launcher
     from game_server_launcher.loginserverhandler import LoginServerHandler
+    from game_server_launcher.pagehandler import PageHandler
     from game_server_launcher.runfolder import RunFolder, RunFolderError
     from game_server_launcher.runner import Runner
     from game_server_launcher.statusquery import StatusQueries
@@ -121,6 +130,8 @@ def launch(argv: Sequence[str]) -> int:
             handlers.append(DoorHandler("door", config.door_address, config.door_port, queue))
         if config.allowlist:
             handlers.append(AllowlistHandler("allowlist", config.allowlist, 0, queue))
+        if config.page_port:
+            handlers += _open_page(PageHandler("page", config.page_address, config.page_port, queue), launcher.page)
         service = Service(launcher, handlers, [files, work])
         hurry = Hurry(launcher.post, launcher.hurry)
         again = gevent.signal_handler(signal.SIGHUP, launcher.post, launcher.reload, read_games)
@@ -136,6 +147,17 @@ def launch(argv: Sequence[str]) -> int:
         return _end(error.strerror or error, 1)
     finally:
         folder.close()
+
+
+def _open_page(handler: "PageHandler", desk: "PageDesk") -> "list[ConnectionHandler]":
+    """Listen for the dashboard. That its port is taken, maybe by another launcher, is no reason to run no games."""
+    try:
+        handler.listen()
+    except OSError as error:
+        logger.error("there is no dashboard: %s", error.strerror or error)
+        return []
+    logger.info("the dashboard is at %s", desk.opened(handler.address, handler.port))
+    return [handler]
 
 
 class Hurry:

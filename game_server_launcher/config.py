@@ -11,6 +11,8 @@ from game_server_launcher.protocol import CONTROLLER_PORT, DOOR_PORT
 from login_server.protocol import LAUNCHER_PORT
 from login_server.tickets import SEAT_SECONDS
 
+PAGE_PORT = 9004
+
 ENVIRONMENT_PREFIX = "LAUNCHER_"
 """Not GAME_SERVER_LAUNCHER_: a game server's own settings may well begin with GAME_SERVER_."""
 
@@ -61,6 +63,10 @@ class LauncherConfig(msgspec.Struct, frozen=True, kw_only=True):
     seat_seconds: Annotated[
         float, Meta(ge=1, le=7 * 86_400, description="how long a seat is good that a player gets at that port")
     ] = SEAT_SECONDS
+    page_address: Annotated[
+        str, Meta(min_length=1, description="local interface for the dashboard, which needs the key in its address")
+    ] = "127.0.0.1"
+    page_port: Annotated[int, Meta(ge=0, le=65535, description="port for the dashboard; 0 for none")] = PAGE_PORT
     games: Annotated[list[str], Meta(min_length=1, description="game files, or folders of them (*.toml)")] = (
         msgspec.field(default_factory=lambda: ["games"])
     )

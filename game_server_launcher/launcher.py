@@ -42,6 +42,7 @@ from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import Restart, StopBySignal
 from game_server_launcher.healthdesk import HealthDesk
+from game_server_launcher.history import History
 from game_server_launcher.idling import Idling
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
@@ -52,6 +53,7 @@ from game_server_launcher.mapchange import MapChanger
 from game_server_launcher.operations import Operations
 from game_server_launcher.orders import Orders
 from game_server_launcher.overview import Overview
+from game_server_launcher.pagedesk import PageDesk
 from game_server_launcher.runaway import Runaways
 from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
 from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
@@ -93,6 +95,7 @@ class Launcher(CentralTask):
         maps: changes the maps of servers.
         operations: what the person who runs this may do to them.
         overview: how all of this stands.
+        page: the dashboard.
     """
 
     def __init__(
@@ -177,7 +180,10 @@ class Launcher(CentralTask):
         self.overview = Overview(
             self, name, self.servers, self._delivery.waiting, lambda: self._login_server is not None, self._how_far
         )
-        control_desk = ControlDesk(PROGRAM, self.overview.status, Orders(self, self.servers, self.operations))
+        self._history = History(self, lambda: self.overview.current, figures_seconds)
+        orders = Orders(self, self.servers, self.operations)
+        control_desk = ControlDesk(PROGRAM, self.overview.status, orders)
+        self.page = PageDesk(self, self.servers, folder, work_pool, self.overview, self._history, orders)
         self._login_server: LoginServerPeer | None = None
         self._login_server_version = 0
         self._last_refusal = ""
@@ -240,6 +246,7 @@ class Launcher(CentralTask):
             (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
             (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
             **control_desk.rows(),
+            **self.page.rows(),
         }
 
     def handle_burst(self, peer: Peer | None, messages: Sequence[Any]) -> int:
@@ -261,6 +268,7 @@ class Launcher(CentralTask):
             self._retire(name, left)
         self._figures.start()
         self._health.start()
+        self._history.start()
         self._builds.start()
         self._idling.start()
 
@@ -448,6 +456,7 @@ class Launcher(CentralTask):
 
     def server_changed(self, server: GameServer) -> None:
         self._succession.server_changed(server)
+        self._history.server_changed(server)
         self._listing.changed(server)
         self._allowlist.server_changed(server)
         self._state_files.save_now(server)

@@ -176,7 +176,7 @@ class Operations:
 
     def _reachable(self, name: str) -> GameServer:
         server = self._find(name)
-        if not server.running:
+        if not server.running or server.state in (State.FROZEN, State.DROWSY):
             raise OperationRefused(f"{name} is {server.state}: nobody is there")
         return server
 

@@ -21,7 +21,7 @@ EXTRA_SECONDS = 5.0
 CONSOLE_MAP_SECONDS = 15.0
 """So long a game may take to change its map in place."""
 
-ENDED = (State.WAITING, State.FAILED, State.STOPPED)
+ENDED = (State.WAITING, State.FAILED, State.STOPPED, State.ASLEEP)
 
 Then = Callable[[bool, str], None]
 """`then(succeeded, sentence)`."""
@@ -149,7 +149,7 @@ def _outcome(order: Order, server: GameServer, run: int, seconds: float) -> tupl
         if server.state in (State.STOPPED, State.FAILED):
             return True, f"{name}: stopped after {seconds:.1f} s ({server.reason})"
         return None
-    if server.run != run and server.state is State.READY:
+    if server.state is State.READY and (server.run != run or isinstance(order, control.Start)):  # It may have slept.
         again = "again " if isinstance(order, control.Restart) else ""
         return True, f"{name}: ready {again}on port {server.port} after {seconds:.1f} s"
     if server.state in ENDED and (server.run != run or not server.restarting):

@@ -1,6 +1,7 @@
 """What a launcher keeps on disk, so that the next one can go on where it ended.
 
     launcher.lock       one launcher at a time (flock: it ends with the process, however that ends)
+    launcher.page       the secret part of the dashboard's address
     launcher.issuer     whose tickets are good, for games that start while the login server is away
     launcher.seat_key   what signs the seats that the launcher gives away itself (PEM)
     launcher.revoked    whose day passes are void, for an outage of the login server
@@ -18,7 +19,7 @@ import fcntl
 import logging
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -39,6 +40,12 @@ class Issuer(msgspec.Struct, frozen=True):
 
     issuer: str = ""
     public_key: str = ""
+
+
+class PageKey(msgspec.Struct, frozen=True):
+    """What the dashboard's paths begin with."""
+
+    key: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-zA-Z]{16,128}$")]
 
 
 class RunFolder:
@@ -124,6 +131,18 @@ class RunFolder:
 
     def save_builds(self, builds: bytes) -> None:
         write_whole(self.path / "launcher.builds", builds)
+
+    def page_key(self, new: str) -> str:
+        """The secret part of the dashboard's address: the one that is kept here, else `new`, which is kept from now on.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
+        path = self.path / "launcher.page"
+        kept = _load(path, PageKey)
+        if kept is None:
+            write_whole(path, msgspec.json.encode(PageKey(new)))
+        return kept.key if kept is not None else new
 
     def load_revoked(self) -> dict[str, float]:
         """By player, before when (Unix time) day passes were issued that are void."""
