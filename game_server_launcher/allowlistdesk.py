@@ -13,9 +13,6 @@ from game_server_launcher.servers import GameServer, Seat, State
 
 logger = logging.getLogger(__name__)
 
-_PLAYED = (State.READY, State.AWAY, State.SILENT, State.STOPPING)
-"""In these states a server with a process may have players."""
-
 
 class AllowlistDesk:
     """Everything about the helper; the methods named for messages are rows of the launcher's dispatch table.
@@ -75,7 +72,7 @@ class AllowlistDesk:
         """Its state or its port may be another one."""
         if self._peer is None:
             return
-        port = server.port if server.running and server.state in _PLAYED else 0
+        port = server.port if server.running and server.state is not State.STARTING else 0
         protected, opened = (port, 0) if server.game.is_guarded else (0, port)
         before = self._protected.get(server.name, 0)
         if before != protected:

@@ -10,6 +10,7 @@ from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, We
 from connhandler.testing import FakeConnection
 from game_server_launcher.allowlist.protocol import MAX_SECONDS, AllowAddress, ProtectPort, UnprotectPort
 from game_server_launcher.allowlisthandler import AllowlistHandler, AllowlistPeer, AllowlistReader
+from game_server_launcher.servers import State
 from login_server.protocol import SeatReserved
 
 Make = Callable[..., Any]
@@ -57,6 +58,17 @@ def test_a_guarded_server_is_protected_once_it_is_ready_until_it_has_ended(world
     world.process_exited(1)
     controller.disconnects(world.launcher)
     assert fake.take() == [UnprotectPort(port=PORT)]
+
+
+@pytest.mark.parametrize("state", [State.AWAY, State.SILENT, State.FROZEN, State.DROWSY, State.STOPPING])
+def test_a_server_that_was_ready_stays_protected(world: Any, state: State) -> None:
+    fake = helper(world)
+    world.ready(port=PORT)
+    fake.take()
+    server = world.launcher.servers["four"]
+    server.state = state
+    world.launcher.server_changed(server)
+    assert fake.take() == []
 
 
 def test_whoever_has_a_seat_is_allowed(world: Any) -> None:
