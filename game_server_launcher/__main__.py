@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def launch(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C."""
+    from game_server_launcher.allowlistdesk import warn_without_helper
     from game_server_launcher.allowlisthandler import AllowlistHandler
     from game_server_launcher.commands import COMMANDS
     from game_server_launcher.config import ENVIRONMENT_PREFIX, LauncherConfig, SettingError, read_key, tls_context
@@ -130,6 +131,8 @@ def launch(argv: Sequence[str]) -> int:
             handlers.append(DoorHandler("door", config.door_address, config.door_port, queue))
         if config.allowlist:
             handlers.append(AllowlistHandler("allowlist", config.allowlist, 0, queue))
+        else:
+            warn_without_helper(games)
         if config.page_port:
             handlers += _open_page(PageHandler("page", config.page_address, config.page_port, queue), launcher.page)
         service = Service(launcher, handlers, [files, work])

@@ -4,14 +4,23 @@ A launcher without a helper works the same: nothing here is needed by anything e
 """
 
 import logging
+from collections.abc import Iterable
 
 from connhandler import CentralTask, PeerConnected, PeerDisconnected, ProtocolError
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from game_server_launcher.allowlist.protocol import MAX_SECONDS, VERSIONS, AllowAddress, ProtectPort, UnprotectPort
 from game_server_launcher.allowlisthandler import AllowlistPeer
+from game_server_launcher.gamefile import GameFile
 from game_server_launcher.servers import GameServer, Seat, State
 
 logger = logging.getLogger(__name__)
+
+
+def warn_without_helper(games: Iterable[GameFile]) -> None:
+    """For a launcher that was told of no helper: say which games everybody can reach who should not."""
+    for game in games:
+        if game.allowlist:
+            logger.warning("%s: everybody can reach its port: allowlist = true needs --allowlist SOCKET", game.name)
 
 
 class AllowlistDesk:

@@ -9,6 +9,7 @@ from connhandler import ProtocolError
 from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, Welcome
 from connhandler.testing import FakeConnection
 from game_server_launcher.allowlist.protocol import MAX_SECONDS, AllowAddress, ProtectPort, UnprotectPort
+from game_server_launcher.allowlistdesk import warn_without_helper
 from game_server_launcher.allowlisthandler import AllowlistHandler, AllowlistPeer, AllowlistReader
 from game_server_launcher.servers import State
 from login_server.protocol import SeatReserved
@@ -131,3 +132,10 @@ def test_a_helper_that_speaks_another_version(world: Any) -> None:
     fake.connected(world.launcher)
     fake.receives(world.launcher, Refused(code="incompatible_version", message="no", about="hello"))
     assert fake.disconnected
+
+
+def test_who_forgets_the_helper_is_told(chess_with: Make, caplog: pytest.LogCaptureFixture) -> None:
+    warn_without_helper([chess_with(allowlist=True), chess_with(name="five")])
+    assert [record.message for record in caplog.records] == [
+        "four: everybody can reach its port: allowlist = true needs --allowlist SOCKET"
+    ]
