@@ -241,6 +241,7 @@ class Launcher(CentralTask):
             (LoginServerPeer, login_protocol.LauncherAccepted): self.accepted,
             (LoginServerPeer, login_protocol.PlayersExpected): self.players_expected,
             (LoginServerPeer, login_protocol.SeatReserved): self.seat_reserved,
+            (LoginServerPeer, login_protocol.WakeServer): self.wake_server,
             (LoginServerPeer, login_protocol.PassesRevoked): self.passes_revoked,
             (LoginServerPeer, login_protocol.MapVoteCast): self.map_vote_cast,
             (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
@@ -361,7 +362,7 @@ class Launcher(CentralTask):
         self._login_server = peer
         self._last_refusal = ""
         self._learn_issuer(Issuer(message.issuer, message.public_key))
-        self._listing.connected(peer)
+        self._listing.connected(peer, self._login_server_version)
         self._delivery.connected(peer)
 
     def refused(self, peer: LoginServerPeer, message: Refused) -> None:
@@ -397,6 +398,11 @@ class Launcher(CentralTask):
             server.reserve(message.player, seat, self.now)
             self._allowlist.seat_reserved(server, seat)
             self._state_files.save_soon(server)
+            self._idling.wake(server)
+
+    def wake_server(self, peer: LoginServerPeer, message: login_protocol.WakeServer) -> None:
+        server = self._find(message.server_id)
+        if server is not None:
             self._idling.wake(server)
 
     def passes_revoked(self, peer: LoginServerPeer, message: login_protocol.PassesRevoked) -> None:

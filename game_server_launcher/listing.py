@@ -8,13 +8,16 @@ from collections import deque
 
 from connhandler import CentralTask, Peer
 from game_server_launcher.servers import GameServer, Role, retell
-from login_server.protocol import MatchFact, RegisterServer, ServerInfo, UnregisterServer, UpdateServer
+from login_server.protocol import MatchFact, RegisterServer, ServerInfo, UnregisterServer, UpdateServer, WakeProgress
 
 UPDATE_SECONDS = 0.2
 """Changes of one server that come within this time are told as one."""
 
 REGISTER_PAUSE_SECONDS = 0.05
 """Between two servers with all their matches, so that telling everything anew does not look like flooding."""
+
+
+MAX_PROGRESS = 1024
 
 
 class Listing:
@@ -32,10 +35,14 @@ class Listing:
         self._told: dict[str, ServerInfo] = {}
         self._changed: set[str] = set()
         self._to_register: deque[str] = deque()
+        self._progress: dict[str, str] = {}
+        self._tells_progress = False
 
-    def connected(self, login_server: Peer) -> None:
-        """The login server has let us in: tell it everything."""
+    def connected(self, login_server: Peer, version: int) -> None:
+        """The login server has let us in, and speaks this version: tell it everything."""
         self._login_server = login_server
+        self._tells_progress = version >= 2
+        self._progress.clear()
         self._told.clear()
         self._changed.clear()
         begun = bool(self._to_register)
@@ -54,6 +61,7 @@ class Listing:
         if self._login_server is None or server.role is not Role.CURRENT:
             return
         if server.name in self._told:
+            self._tell_progress(server)
             if server.listed:
                 self._update_soon(server)
             else:
@@ -85,6 +93,15 @@ class Listing:
                 if self._to_register:
                     self._central.call_later(REGISTER_PAUSE_SECONDS, self._register_next)
                 return
+
+    def _tell_progress(self, server: GameServer) -> None:
+        """Where players may be waiting for a server, they are told how far it is."""
+        text = server.progress if server.game.idle.on_demand else ""
+        if text == self._progress.get(server.name, "") or self._login_server is None:
+            return
+        self._progress[server.name] = text
+        if text and self._tells_progress:
+            self._login_server.send(WakeProgress(server_id=server.server_id, text=text[:MAX_PROGRESS]))
 
     def _register(self, server: GameServer) -> None:
         assert self._login_server is not None

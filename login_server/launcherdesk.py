@@ -30,6 +30,7 @@ from login_server.servernews import ServerNews
 from login_server.servers import check_owner
 from login_server.state import State
 from login_server.tickets import TicketIssuer
+from login_server.wakedesk import WakeDesk
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class LauncherDesk:
         pass_desk: PassDesk,
         news: ServerNews,
         match_news: MatchNews,
+        wakes: WakeDesk,
     ) -> None:
         self._central = central
         self._reception = reception
@@ -57,6 +59,7 @@ class LauncherDesk:
         self._pass_desk = pass_desk
         self._news = news
         self._match_news = match_news
+        self._wakes = wakes
 
     def log_in(self, peer: LauncherPeer, message: LauncherLogIn) -> None:
         if peer.work or peer.logged_in:
@@ -76,8 +79,7 @@ class LauncherDesk:
     def launcher_disconnected(self, peer: LauncherPeer, message: PeerDisconnected) -> None:
         if self._state.launchers.get(peer.launcher) is peer:
             del self._state.launchers[peer.launcher]
-            removed = self._state.directory.remove_all(peer.launcher)
-            self._news.tell_soon()
+            removed = self._remove_servers(peer.launcher)
             logger.warning(
                 "launcher %s is gone with %d servers: %s (%s)",
                 peer.launcher,
@@ -94,12 +96,14 @@ class LauncherDesk:
             logger.info("server %s: %s, %s (%s)", server.server_id, server.game, server.state, peer)
         if server.state == "starting":  # Its process is a new one, which has none of the old one's matches.
             self._lose_matches(server.server_id)
+        self._wakes.server_changed(server.server_id)
         self._news.tell_soon()
 
     def unregister_server(self, peer: LauncherPeer, message: UnregisterServer) -> None:
         self._state.directory.remove(peer.launcher, message.server_id)
         logger.info("server %s is no more (%s)", message.server_id, peer)
         self._lose_matches(message.server_id)
+        self._wakes.server_changed(message.server_id)
         self._news.tell_soon()
 
     def map_changed(self, peer: LauncherPeer, message: MapChanged) -> None:
@@ -139,8 +143,7 @@ class LauncherDesk:
         if old:
             # Nothing the old one said holds any more; the new one tells all its servers by itself.
             logger.warning("launcher %s has a new connection (%s) in place of the old (%s)", name, peer, old)
-            self._state.directory.remove_all(name)
-            self._news.tell_soon()
+            self._remove_servers(name)
             old.send(Refused(code="replaced", message="this launcher has logged in on another connection"))
             old.disconnect("replaced by a new connection")
         peer.launcher = name
@@ -149,6 +152,13 @@ class LauncherDesk:
         logger.info("launcher %s logged in (%s)", name, peer)
         peer.send(LauncherAccepted(name=name, issuer=self._issuer.issuer, public_key=self._issuer.public_key_pem))
         self._pass_desk.launcher_came(peer)
+
+    def _remove_servers(self, launcher: str) -> list[str]:
+        removed = self._state.directory.remove_all(launcher)
+        for server_id in removed:
+            self._wakes.server_changed(server_id)
+        self._news.tell_soon()
+        return removed
 
     def _apply(self, peer: LauncherPeer, fact: FactOfMatch) -> Match:
         check_owner(peer.launcher, fact.server_id)

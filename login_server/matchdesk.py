@@ -21,9 +21,10 @@ from login_server.protocol import (
     ServerInfo,
 )
 from login_server.refusal import Refusal
-from login_server.servers import owner
+from login_server.servers import is_awake, owner
 from login_server.state import State
 from login_server.tickets import ANY_GAME, SeatIssuer, TicketIssuer
+from login_server.wakedesk import WakeDesk
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +43,33 @@ class Papers(NamedTuple):
 
 class MatchDesk:
     def __init__(
-        self, central: CentralTask, state: State, issuer: TicketIssuer, seats: SeatIssuer, news: MatchNews
+        self,
+        central: CentralTask,
+        state: State,
+        issuer: TicketIssuer,
+        seats: SeatIssuer,
+        news: MatchNews,
+        wakes: WakeDesk,
     ) -> None:
         self._central = central
         self._news = news
         self._state = state
         self._issuer = issuer
         self._seats = seats
+        self._wakes = wakes
+        wakes.grant = self._join
 
     def join_server(self, peer: PlayerPeer, message: JoinServer) -> None:
+        self._wakes.forget(peer.player)
+        self._join(peer, message.server_id)
+
+    def _join(self, peer: PlayerPeer, server_id: str) -> None:
         """Who belongs to a match there gets a ticket to that match, and so can come back after a lost connection."""
-        match = self._state.matches.find(peer.player, message.server_id)
-        server = self._state.directory.joinable(message.server_id, peer.player, match is not None, self._central.now)
+        match = self._state.matches.find(peer.player, server_id)
+        server = self._state.directory.joinable(server_id, peer.player, match is not None, self._central.now)
+        if not is_awake(server):
+            self._wakes.wait(peer, server)
+            return
         game_id, players = (match.match_id, match.players) if match else (ANY_GAME, [peer.player])
         papers = self._issue(peer.player, server, game_id, players)
         logger.info("player %s may join %s, match %s", peer.player, server.server_id, game_id)
@@ -94,6 +110,7 @@ class MatchDesk:
 
     def player_disconnected(self, peer: PlayerPeer, message: PeerDisconnected) -> None:
         if peer.player:
+            self._wakes.forget(peer.player)
             queue, left_alone = self._state.matchmaker.drop(peer.player)
             self._cancel(left_alone, f"{peer.player} is gone")
             if queue:
@@ -122,7 +139,7 @@ class MatchDesk:
         kind = queue.game, queue.players
         while len(group := self._state.matchmaker.first_group(queue)) == queue.players and kind not in hopeless:
             try:
-                server = self._state.directory.choose(*kind, self._central.now)
+                server = self._awake_server(*kind)
             except Refusal as refusal:
                 hopeless[kind] = refusal.message
             else:
@@ -133,6 +150,18 @@ class MatchDesk:
             pending = MatchPending(game=queue.game, players=queue.players, waiting=waiting, reason=reason)
             self._state.players[player].send(pending)
         self._news.requests_changed()
+
+    def _awake_server(self, game: str, players: int) -> ServerInfo:
+        """A server for a match; one that sleeps is woken instead.
+
+        Raises:
+            Refusal: there is none now; its message says what a waiting player waits for.
+        """
+        server = self._state.directory.choose(game, players, self._central.now, self._wakes.too_slow)
+        if not is_awake(server):
+            self._wakes.wake(server)
+            raise Refusal("no_server", self._wakes.progress(server.server_id))
+        return server
 
     def _who_is_lacking(self, queue: Queue, group: list[str]) -> str:
         if not queue.pair or len(group) != 1:

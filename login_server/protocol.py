@@ -14,12 +14,13 @@ from connhandler.jsonmessage import Hello, Ping, Pong, Refused, ShuttingDown, We
 from connhandler.messages import Message
 
 VERSIONS = (1, 2)
-"""The protocol versions that this program speaks with launchers. Who speaks version 2 is also told of seats and
-of day passes that are void."""
+"""The protocol versions that this program speaks with launchers. Who speaks version 2 is also told of seats, of
+day passes that are void and of players who want into a server that sleeps."""
 
 PLAYER_VERSIONS = (1, 2, 3)
 """Those that it speaks with players. Who speaks version 2 is also told, without having asked, what `PlayerNews` holds:
-an old client would take that for a mistake of the login server. Who speaks version 3 is also told of votes."""
+an old client would take that for a mistake of the login server. Who speaks version 3 is also told of votes
+and of servers that are being woken."""
 
 PLAYER_PORT = 9000
 LAUNCHER_PORT = 9001
@@ -48,7 +49,8 @@ class ServerInfo(Struct):
     """One game server, as players see it.
 
     `server_id` is `LAUNCHER/NAME`. `address` and `port` are where players connect; `ping_address` is
-    `HOST:PORT` to measure the round trip to. `state` is `starting`, `ready` or `stopping`. `match_players` is how many
+    `HOST:PORT` to measure the round trip to. `state` is `starting`, `ready`, `stopping` or `sleeping`: one that sleeps
+    wakes when somebody wants in, at once if it has a port; without one, it has no process. `match_players` is how many
     players a match there has. `names` are the players who are there, where the launcher knows them; `maps` those that
     may be voted for.
     """
@@ -107,7 +109,8 @@ class ChangePassword(Message):
 
 
 class JoinServer(Message):
-    """Ask for a ticket to one server. Answer: `JoinGranted` or `Refused`. Only when logged in."""
+    """Ask for a ticket to one server. Answer: `JoinGranted` or `Refused`; before that, while the server is being woken,
+    `JoinPending`. Only when logged in."""
 
     server_id: Text
 
@@ -248,7 +251,7 @@ class MatchRequests(Message):
     requests: Annotated[list[MatchRequest], Meta(max_length=64)]
 
 
-# The next one comes from version 3 on.
+# The next ones come from version 3 on.
 
 
 class MapVote(Message):
@@ -262,6 +265,14 @@ class MapVote(Message):
     needed: Count
     ends_at: Seconds
     outcome: LongText = ""
+
+
+class JoinPending(Message):
+    """The server that was asked for sleeps, and is being woken. Sent again when there is more to tell; `JoinGranted` or
+    `Refused` follows within a minute."""
+
+    server_id: Text
+    reason: LongText
 
 
 # --- launchers to login server ----------------------------------------------------------------------
@@ -306,6 +317,13 @@ class MapVoteRefused(Message):
 
     player: Text
     reason: LongText
+
+
+class WakeProgress(Message):
+    """How far a server is on its way to being ready, in words, where players may wait for that. From version 2 on."""
+
+    server_id: Text
+    text: LongText
 
 
 # The next ones tell what happens in a match. A game controller sends them to its launcher with an empty
@@ -417,6 +435,13 @@ class MapVoteCast(Message):
     map: Text
 
 
+class WakeServer(Message):
+    """Somebody wants into a server that sleeps. `WakeProgress` tells how far it is, `UpdateServer` that it is ready.
+    From version 2 on."""
+
+    server_id: Text
+
+
 class MatchRecorded(Message):
     match_id: Text
 
@@ -439,6 +464,7 @@ ToPlayer = (
     | MatchCancelled
     | PlayerNews
     | MapVote
+    | JoinPending
 )
 MatchFact = (
     MapChanged | MatchStarted | PlayerJoined | PlayerLeft | TeamsChanged | ScoreChanged | MatchTimeChanged | MatchEnded
@@ -452,6 +478,7 @@ FromLauncher = (
     | UnregisterServer
     | MapVoteChanged
     | MapVoteRefused
+    | WakeProgress
     | MatchFact
 )
 ToLauncher = (
@@ -464,5 +491,6 @@ ToLauncher = (
     | SeatReserved
     | PassesRevoked
     | MapVoteCast
+    | WakeServer
     | MatchRecorded
 )

@@ -40,6 +40,7 @@ from login_server.protocol import (
     UnregisterServer,
     UpdateServer,
     VoteMap,
+    WakeProgress,
 )
 from login_server.reception import Reception
 from login_server.results import RecordedMatch
@@ -48,6 +49,7 @@ from login_server.state import State
 from login_server.statusdesk import StatusDesk
 from login_server.tickets import SeatIssuer, TicketIssuer
 from login_server.votedesk import VoteDesk
+from login_server.wakedesk import WakeDesk
 
 HOUSEKEEPING_SECONDS = 5.0
 
@@ -82,9 +84,10 @@ class LoginServer(CentralTask):
         self._state = state = State(recorded)
         self._reception = reception = Reception(self, state.counters)
         match_news = MatchNews(self, state)
+        wakes = WakeDesk(self, reception, state)
         calls = DatabaseCalls(self, back_office.database_pool, back_office.database.check)
-        self._match_desk = matches = MatchDesk(self, state, issuer, seats, match_news)
-        news = ServerNews(self, state, on_news=matches.start_waiting)
+        self._match_desk = matches = MatchDesk(self, state, issuer, seats, match_news, wakes)
+        wakes.news = news = ServerNews(self, state, on_news=matches.start_waiting)
         authenticator = Authenticator(
             self,
             back_office.accounts,
@@ -97,7 +100,7 @@ class LoginServer(CentralTask):
         self._account_desk = accounts = AccountDesk(
             self, reception, state, back_office, calls, authenticator, passes, pass_desk, news, matches.player_came
         )
-        launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, pass_desk, news, match_news)
+        launchers = LauncherDesk(self, reception, state, back_office, calls, issuer, pass_desk, news, match_news, wakes)
         self._launcher_desk = launchers
         votes = VoteDesk(state)
         self.status_desk = StatusDesk(self, state, version)
@@ -121,6 +124,7 @@ class LoginServer(CentralTask):
             (LauncherPeer, RegisterServer): late(launchers.put_server),
             (LauncherPeer, UpdateServer): late(launchers.put_server),
             (LauncherPeer, UnregisterServer): late(launchers.unregister_server),
+            (LauncherPeer, WakeProgress): late(wakes.wake_progress),
             (LauncherPeer, MapVoteChanged): late(votes.vote_changed),
             (LauncherPeer, MapVoteRefused): late(votes.vote_refused),
             (LauncherPeer, MapChanged): late(launchers.map_changed),

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct, structs
 
@@ -12,6 +12,10 @@ from login_server.refusal import Refusal
 MAX_SERVERS = 1_000
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+RANKS = {"ready": 0, "sleeping": 1, "starting": 2}
+"""The states of servers in which players may have a place, and which of them is taken first."""
 
 
 class Seat(Struct):
@@ -89,7 +93,7 @@ class ServerDirectory:
         return changed, removed
 
     def joinable(self, server_id: str, player: str, returns: bool, now: float) -> ServerInfo:
-        """The server, if this player may have a ticket to it.
+        """The server, if this player may have a ticket to it, or may once it is awake.
 
         Args:
             returns: the player belongs to a match there, and so has a place however full it is.
@@ -100,7 +104,7 @@ class ServerDirectory:
         server = self.servers.get(server_id)
         if server is None:
             raise Refusal("no_such_server", f"there is no server {server_id}")
-        if server.state != "ready":
+        if server.state not in RANKS:
             raise Refusal("server_not_ready", f"the server {server_id} is {server.state}")
         self.drop_expired_seats(now)
         seat = self.seats.get(player)
@@ -120,23 +124,32 @@ class ServerDirectory:
             expected = " or ".join(map(str, numbers))
             raise Refusal("players_invalid", f"a match of {game} here is for {expected} players, not for {players}")
 
-    def choose(self, game: str, players: int, now: float) -> ServerInfo:
-        """The ready server for matches of so many with the most free seats, if they are enough for all these players.
+    def choose(self, game: str, players: int, now: float, without: Collection[str] = ()) -> ServerInfo:
+        """The server for matches of so many with the most free seats, if they are enough for all these players.
+
+        One that is ready comes first, then one that is frozen, one that is about to be ready, and one that sleeps.
+
+        Args:
+            without: ids of servers that are not to be chosen while they are not awake.
 
         Raises:
             Refusal: `no_server`; its message says what a waiting player waits for.
         """
-        of_game = [server for server in self._of_game(game) if server.state == "ready"]
-        ready = [server for server in of_game if server.match_players == players]
-        if of_game and not ready:
+        of_game = [
+            server
+            for server in self._of_game(game)
+            if server.state in RANKS and (is_awake(server) or server.server_id not in without)
+        ]
+        fitting = [server for server in of_game if server.match_players == players]
+        if of_game and not fitting:
             raise Refusal("no_server", f"no server for this game has matches of {players}")
-        if not ready:
+        if not fitting:
             raise Refusal("no_server", "no server for this game is running")
         self.drop_expired_seats(now)
-        best = max(ready, key=self.free_seats)
-        if self.free_seats(best) < players:
+        free = [server for server in fitting if self.free_seats(server) >= players]
+        if not free:
             raise Refusal("no_server", "all servers for this game are full")
-        return best
+        return max(free, key=lambda server: (-_rank(server), self.free_seats(server)))
 
     def free_seats(self, server: ServerInfo) -> int:
         return server.capacity - server.players - self._kept[server.server_id]
@@ -169,6 +182,15 @@ class ServerDirectory:
 
     def _of_game(self, game: str) -> Iterator[ServerInfo]:
         return (server for server in self.servers.values() if server.game == game)
+
+
+def is_awake(server: ServerInfo) -> bool:
+    """Whether players may be sent there at once. One that is frozen has a port; it goes on with the first seat."""
+    return server.state == "ready" or (server.state == "sleeping" and server.port != 0)
+
+
+def _rank(server: ServerInfo) -> int:
+    return RANKS[server.state] if server.port or server.state != "sleeping" else len(RANKS)
 
 
 def owner(server_id: str) -> str:

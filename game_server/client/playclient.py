@@ -83,6 +83,7 @@ class PlayClient(GameVisitor):
             (LoginServerPeer, login_protocol.ServerList): self.server_list,
             (LoginServerPeer, login_protocol.ServersChanged): self.servers_changed,
             (LoginServerPeer, login_protocol.JoinGranted): self.join_granted,
+            (LoginServerPeer, login_protocol.JoinPending): self.join_pending,
             (LoginServerPeer, login_protocol.MatchPending): self.match_pending,
             (LoginServerPeer, login_protocol.MatchFound): self.match_found,
             (LoginServerPeer, login_protocol.MatchCancelled): self.match_cancelled,
@@ -214,6 +215,9 @@ class PlayClient(GameVisitor):
         self.view.said(f"matched with {others}")
         self._wish = None
         self._go(message.server_id, message.address, message.port, message.match_id, message.ticket)
+
+    def join_pending(self, peer: LoginServerPeer, message: login_protocol.JoinPending) -> None:
+        self.view.waking(message)
 
     def join_granted(self, peer: LoginServerPeer, message: login_protocol.JoinGranted) -> None:
         game_id = message.match_id or game_protocol.ANY_GAME

@@ -11,7 +11,7 @@ from game_server.client.view import View
 from game_server.client.visit import Visit
 from game_server.model import GameBegan, PieceDropped
 from game_server.protocol import PlayerGone, PlayerReturned, PlayerSeated
-from login_server.protocol import MatchPending
+from login_server.protocol import JoinPending, MatchPending
 
 PLAIN = Style(colours=False, unicode=False)
 
@@ -74,6 +74,9 @@ class Story(View):
     def waiting(self, pending: MatchPending) -> None:
         text = f"waits for a match of {pending.game}, {pending.waiting} of {pending.players} are here"
         self.said(text + (f" ({pending.reason})" if pending.reason else ""))
+
+    def waking(self, pending: JoinPending) -> None:
+        self.said(f"waits for {pending.server_id} ({pending.reason})")
 
     def joining(self, visit: Visit) -> None:
         self.said(f"goes to {visit.server_id} at {visit.address}:{visit.port} with a ticket")

@@ -10,7 +10,7 @@ from game_server.client.view import View
 from game_server.client.visit import Visit
 from game_server.model import COLUMNS, PieceDropped
 from game_server.protocol import PlayerGone, PlayerReturned
-from login_server.protocol import MapVote, MatchPending, MatchRequest, MatchRunning, ServerInfo
+from login_server.protocol import JoinPending, MapVote, MatchPending, MatchRequest, MatchRunning, ServerInfo
 
 NEWS = 4
 """So many lines of the last messages are shown."""
@@ -74,6 +74,9 @@ class Terminal(View):
     def waiting(self, pending: MatchPending) -> None:
         text = f"waiting for a match: {pending.waiting} of {pending.players} players are here"
         self.said(text + (f"; {pending.reason}" if pending.reason else ""))
+
+    def waking(self, pending: JoinPending) -> None:
+        self.said(f"waiting for {pending.server_id}: {pending.reason}")
 
     def missed(self, match: MatchRunning | None) -> None:
         self._missed = match

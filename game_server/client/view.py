@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from game_server.client.visit import Visit
-from login_server.protocol import MapVote, MatchPending, MatchRequest, MatchRunning, ServerInfo
+from login_server.protocol import JoinPending, MapVote, MatchPending, MatchRequest, MatchRunning, ServerInfo
 
 if TYPE_CHECKING:
     from game_server.client.playclient import PlayClient
@@ -40,6 +40,9 @@ class View:
 
     def waiting(self, pending: MatchPending) -> None:
         """The player waits for a match."""
+
+    def waking(self, pending: JoinPending) -> None:
+        """The player waits for a server that sleeps."""
 
     def missed(self, match: MatchRunning | None) -> None:
         """This match goes on without the player, who can go back to it; None: there is none any more."""

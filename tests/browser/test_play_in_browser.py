@@ -291,6 +291,37 @@ def test_the_lobby_waits_and_cancels_and_fits_a_phone(meet: Meet) -> None:
     someone.is_in_lobby()
 
 
+def test_a_server_that_sleeps_is_waited_for(meet: Meet) -> None:
+    judy = meet("judy")
+    asked: list[Callable[[], None]] = []
+
+    def pass_on(page_side: WebSocketRoute) -> None:
+        server_side = page_side.connect_to_server()
+
+        def ask(message: str | bytes) -> None:
+            if b"join_server" not in (message if isinstance(message, bytes) else message.encode()):
+                server_side.send(message)
+                return
+            server_id = json.loads(message)["server_id"]
+            reason = "the server is being woken: it gets ready"
+            page_side.send(json.dumps({"type": "join_pending", "server_id": server_id, "reason": reason}))
+            asked.append(lambda: server_side.send(message))
+
+        page_side.on_message(ask)
+
+    judy.page.route_web_socket(re.compile("/players$"), pass_on)
+    judy.register()
+    judy.page.locator("#servers li button").click()
+    expect(judy.page.get_by_role("heading", name=re.compile("^Waiting for .* …$"))).to_be_focused()
+    detail = "The server is being woken: it gets ready. You are in as soon as it is ready."
+    expect(judy.page.locator("#waiting-detail")).to_have_text(detail)
+    expect(judy.page.get_by_role("button", name="Cancel")).to_be_hidden()
+    judy.picture("3-waking")
+    judy.fits()
+    asked[0]()
+    judy.sees("Waiting for another player …")
+
+
 def test_nothing_but_the_pages_own_files_runs(meet: Meet) -> None:
     mallory = meet("mallory")
     page = mallory.page

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from connhandler.jsonmessage import Welcome
 from connhandler.testing import FakeConnection
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.gamefile import GameFile
@@ -15,6 +16,7 @@ from game_server_launcher.protocol import PlayerCountChanged, ServerReady
 from game_server_launcher.servers import State
 from game_server_launcher.sleeping import DOZE_SECONDS
 from login_server.protocol import (
+    LauncherAccepted,
     MatchEnded,
     MatchResult,
     MatchStarted,
@@ -22,7 +24,10 @@ from login_server.protocol import (
     RegisterServer,
     SeatReserved,
     ServerInfo,
+    UnregisterServer,
     UpdateServer,
+    WakeProgress,
+    WakeServer,
 )
 from tests.game_server_launcher.conftest import PID, World, chess
 
@@ -446,6 +451,48 @@ def test_the_console_and_the_questions_of_a_frozen_server_rest(make_world: MakeW
     assert world.state()["state"] == State.READY
     assert world.consoles.opened == {"four": (1, 8000)}
     assert list(world.queries.opened) == ["four"]
+
+
+def progress(login_server: "FakeConnection[LoginServerPeer]") -> list[str]:
+    return [message.text for message in login_server.take() if isinstance(message, WakeProgress)]
+
+
+def test_the_login_server_wakes_a_server_and_is_told_how_far_it_is(make_world: MakeWorld) -> None:
+    world = make_world(STOP)
+    login_server = world.login_server()
+    controller = falls_asleep(world)
+    login_server.take()
+    login_server.receives(world.launcher, WakeServer("home/four"), WakeServer("home/four"))
+    assert progress(login_server) == ["it has to end before it can be started again"]
+    ends(world, controller)
+    assert progress(login_server) == ["its process is being started"]
+    world.process_started()
+    assert progress(login_server) == ["its process runs and gets ready"]
+    world.process_exited(1)
+    assert progress(login_server) == ["it is started once more: ended with exit status 1"]
+    world.advance(1.0)
+    assert progress(login_server) == ["its process is being started"]
+    world.happens("process_not_started", "four", 3, "no such file", True)
+    sent = login_server.take()
+    assert sent == [WakeProgress("home/four", "it cannot be started: no such file"), UnregisterServer("home/four")]
+
+
+def test_an_older_login_server_is_told_nothing_of_it(make_world: MakeWorld) -> None:
+    world = make_world(STOP)
+    login_server = FakeConnection(LoginServerPeer(), ("127.0.0.1", 9001))
+    login_server.connected(world.launcher)
+    login_server.receives(world.launcher, Welcome(version=1), LauncherAccepted("home", "login", "PEM"))
+    world.settle()
+    login_server.take()
+    world.process_started()
+    assert progress(login_server) == []
+
+
+def test_no_progress_is_told_of_servers_that_do_not_sleep(make_world: MakeWorld) -> None:
+    world = make_world(FREEZE)
+    login_server = world.login_server()
+    world.ready()
+    assert progress(login_server) == []
 
 
 def test_a_game_file(chess_with: Callable[..., GameFile]) -> None:

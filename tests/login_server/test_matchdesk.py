@@ -226,7 +226,7 @@ def test_a_match_waits_for_a_server_and_goes_on_when_one_appears(house: "House")
     house.tell(alice, find())
     assert house.tell(bob, find()) == [pending(2, reason=NO_SERVER)]
     assert alice.take() == [pending(2, reason=NO_SERVER)]
-    launcher = house.launcher("home", house.info("home/other", game="go"), house.info(state="starting"))
+    launcher = house.launcher("home", house.info("home/other", game="go"), house.info(state="stopping"))
     for player in (alice, bob):
         assert [type(message) for message in player.take()] == [ServersChanged]
     house.tell(launcher, UpdateServer(server=house.info()))

@@ -6,7 +6,7 @@ import pytest
 
 from login_server.protocol import ServerInfo
 from login_server.refusal import Refusal
-from login_server.servers import ServerDirectory, owner
+from login_server.servers import ServerDirectory, is_awake, owner
 
 
 def info(server_id: str = "home/one", **changes: Any) -> ServerInfo:
@@ -123,9 +123,19 @@ def test_who_may_join(directory: ServerDirectory) -> None:
     directory.joinable("home/one", "bob", False, 60)  # alice never came
 
 
-@pytest.mark.parametrize("state", ["starting", "stopping"])
-def test_only_a_server_that_is_ready_can_be_joined(directory: ServerDirectory, state: str) -> None:
-    directory.put("home", info(state=state))
+SLEEPERS = [("ready", 7, True), ("sleeping", 7, True), ("sleeping", 0, False)]
+
+
+@pytest.mark.parametrize(("state", "port", "awake"), SLEEPERS)
+def test_a_server_that_sleeps_is_awake_at_once_if_it_has_a_port(
+    directory: ServerDirectory, state: str, port: int, awake: bool
+) -> None:
+    directory.put("home", info(state=state, port=port))
+    assert is_awake(directory.joinable("home/one", "ann", False, 0.0)) == awake
+
+
+def test_a_server_that_is_stopping_cannot_be_joined(directory: ServerDirectory) -> None:
+    directory.put("home", info(state="stopping"))
     with pytest.raises(Refusal) as caught:
         directory.joinable("home/one", "alice", True, 0)
     assert code(caught) == "server_not_ready"

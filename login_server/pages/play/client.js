@@ -236,6 +236,9 @@ export class Client {
         this.#view.announce(`Matched with ${message.players.filter(name => name !== this.name).join(" and ")}.`);
         this.#goWithTicket(message, message.match_id);
         break;
+      case "join_pending":
+        if (this.wish?.serverId === message.server_id) this.wish.reason = message.reason;
+        break;
       case "join_granted":
         this.#goWithTicket(message, message.match_id || ANY_GAME);
         break;

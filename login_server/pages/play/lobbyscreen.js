@@ -41,13 +41,16 @@ export class LobbyScreen {
     const canGoBack = missed !== null && servers.has(missed.server_id);
     if (canGoBack) write(find("missed-text"), `You are in a game with ${this.#client.missedWith}.`);
     show(find("missed"), canGoBack);
-    const waiting = wish?.request.type === "find_match";
+    const waking = wish?.request.type === "join_server" && Boolean(wish.reason);
+    const waiting = waking || wish?.request.type === "find_match";
     show(find("choose"), !waiting);
     show(find("waiting"), waiting);
     show(find("partner-field"), find("whom-friend").checked);
-    if (waiting) this.#renderWaiting(wish);
+    show(find("cancel-match"), !waking);
+    if (waking) this.#renderWaking(wish);
+    else if (waiting) this.#renderWaiting(wish);
     if (waiting !== this.#wasWaiting && !find("lobby").hidden) {
-      (waiting ? find("cancel-match") : find("find-match").querySelector("[type=submit]")).focus();
+      (waking ? find("waiting-title") : waiting ? find("cancel-match") : find("find-match").querySelector("[type=submit]")).focus();
     }
     this.#wasWaiting = waiting;
     const listed = [...servers.values()].sort((a, b) => rank(a) - rank(b) || a.server_id.localeCompare(b.server_id));
@@ -55,6 +58,12 @@ export class LobbyScreen {
       updateRow(row, server, online && !wish);
     });
     show(find("servers-empty"), listed.length === 0);
+  }
+
+  #renderWaking(wish) {
+    const server = this.#client.servers.get(wish.serverId);
+    write(find("waiting-title"), `Waiting for ${server?.name || wish.serverId} …`);
+    write(find("waiting-detail"), `${sentence(wish.reason)} You are in as soon as it is ready.`);
   }
 
   #renderWaiting(wish) {
@@ -82,9 +91,13 @@ export class LobbyScreen {
   }
 }
 
+/** The states of servers that can be joined; one that sleeps wakes then. */
+const OPEN = ["ready", "sleeping"];
+
 /** What can be played here comes first. */
 function rank(server) {
-  return server.game !== GAME ? 2 : server.state !== "ready" ? 1 : 0;
+  const order = OPEN.indexOf(server.state);
+  return server.game !== GAME ? 3 : order < 0 ? 2 : order;
 }
 
 function createRow() {
@@ -103,18 +116,19 @@ function updateRow(row, server, canJoin) {
   const [what, seats, join, unplayable] = row.children;
   write(what.children[0], server.name || server.server_id);
   const playable = server.game === GAME;
-  const parts = [playable ? "" : server.game, server.map, server.region, server.server_id];
+  const asleep = server.state === "sleeping" ? "asleep" : "";
+  const parts = [playable ? "" : server.game, server.map, server.region, server.server_id, asleep];
   write(what.children[1], parts.filter(Boolean).join(" · "));
   write(seats.children[0], `${server.players} of ${server.capacity} players`);
   const share = server.capacity ? Math.min(1, server.players / server.capacity) : 1;
   seats.children[1].firstElementChild.style.width = `${Math.round(share * 100)}%`;
   const full = server.players >= server.capacity;
-  const ready = server.state === "ready";
+  const open = OPEN.includes(server.state);
   show(join, playable);
   show(unplayable, !playable);
   write(unplayable, "Not playable in the browser");
-  const state = !ready ? server.state : full ? "full" : "join";
+  const state = !open ? server.state : full ? "full" : "join";
   write(join, state.charAt(0).toUpperCase() + state.slice(1));
   setAttribute(join, "aria-label", `${join.textContent} ${server.name || server.server_id}`);
-  setAttribute(join, "aria-disabled", String(!(canJoin && ready && !full)));
+  setAttribute(join, "aria-disabled", String(!(canJoin && open && !full)));
 }

@@ -7,7 +7,7 @@
 import { Backoff } from "./backoff.js";
 import { Vigil } from "./vigil.js";
 
-const HELLO = { type: "hello", versions: [1, 2], program: "browser" };
+const HELLO = { type: "hello", versions: [1, 2, 3], program: "browser" };
 const PATIENCE_MILLISECONDS = 15_000;
 const QUIET_MILLISECONDS = 30_000;
 

@@ -48,6 +48,9 @@ class Diary(View):
     def waiting(self, pending: Any) -> None:
         self.entries.append(pending)
 
+    def waking(self, pending: Any) -> None:
+        self.entries.append(f"waking: {pending.server_id}, {pending.reason}")
+
     def missed(self, match: Any) -> None:
         if match != self.missed_match:
             self.missed_match = match

@@ -11,6 +11,7 @@ from game_server.model import GameBegan, GameEnded, PieceDropped
 from login_server.protocol import (
     CancelMatch,
     FindMatch,
+    JoinPending,
     JoinServer,
     LogIn,
     MatchCancelled,
@@ -132,6 +133,14 @@ def test_waiting_for_a_match_and_cancelling(desk: "Desk") -> None:
     assert login_server.take()[-1:] == [CancelMatch()]
     login_server.receives(desk.client, MatchCancelled(reason="you cancelled"))
     assert diary(desk) == ["no match: you cancelled", "in_lobby"]
+
+
+def test_waiting_for_a_server_that_sleeps(desk: "Desk", made: "type[Made]") -> None:
+    login_server = desk.logged_in()
+    desk.client.join_server("here/four")
+    diary(desk)
+    login_server.receives(desk.client, JoinPending("here/four", "the server is being woken"))
+    assert diary(desk) == ["waking: here/four, the server is being woken"]
 
 
 def test_a_wish_that_is_refused_leads_back_to_the_lobby(desk: "Desk") -> None:

@@ -10,7 +10,7 @@ from connhandler.jsonmessage import Refused
 from game_server import protocol
 from game_server.client.story import Story
 from game_server.model import GameEnded, PieceDropped
-from login_server.protocol import FindMatch, MatchPending
+from login_server.protocol import FindMatch, JoinPending, MatchPending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,13 @@ def teller(open_desk: "Callable[..., Desk]") -> Teller:
 def test_servers_are_counted(teller: Teller) -> None:
     teller.desk.logged_in("a/one", "b/two")
     assert "alice: sees 2 servers: a/one, b/two" in teller.take()
+
+
+def test_a_server_that_sleeps_is_waited_for(teller: Teller) -> None:
+    login_server = teller.desk.logged_in()
+    teller.take()
+    login_server.receives(teller.desk.client, JoinPending("here/four", "the server is being woken"))
+    assert teller.take() == ["alice: waits for here/four (the server is being woken)"]
 
 
 def test_a_whole_story(teller: Teller, made: "type[Made]") -> None:

@@ -16,6 +16,7 @@ from game_server.protocol import Problem, Response
 from login_server.protocol import (
     CancelMatch,
     FindMatch,
+    JoinPending,
     JoinServer,
     MapVote,
     MatchCancelled,
@@ -182,6 +183,12 @@ def test_what_cannot_be_wished_for_is_answered(person: Person, line: str, answer
     assert login_server.take() == []
     person.types("r")
     assert answer not in person.sees()
+
+
+def test_a_server_that_sleeps_is_waited_for(person: Person) -> None:
+    login_server = in_lobby(person)
+    login_server.receives(person.desk.client, JoinPending("here/four", "the server is being woken: its process runs"))
+    assert "waiting for here/four: the server is being woken: its process runs" in person.sees()
 
 
 def test_waiting_can_be_cancelled(person: Person) -> None:
