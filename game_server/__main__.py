@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from game_server import config
     from game_server.launcherhandler import LauncherHandler
     from game_server.listener import GameListener
+    from game_server_launcher.protocol import MAX_CONTEXT_LENGTH
     from login_server.tickets import GameTokenChecker, TicketChecker
 
     def wrong(sentence: str) -> int:
@@ -64,8 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     handlers: list[ConnectionHandler] = [listener.players]
     if configuration.launcher_port:
         launcher = (configuration.launcher_address, configuration.launcher_port)
-        # It is on the same machine, and alone: there is no crowd to keep from coming back at once.
-        limits = Limits(retry_seconds=0.2, max_retry_seconds=2)
+        # It is on the same machine, and alone: there is no crowd to keep from coming back at once. A whole context is
+        # told to it at once.
+        limits = Limits(
+            retry_seconds=0.2,
+            max_retry_seconds=2,
+            outgoing_soft_bytes=2 * MAX_CONTEXT_LENGTH,
+            outgoing_hard_bytes=2 * MAX_CONTEXT_LENGTH,
+        )
         handlers.append(LauncherHandler("launcher", *launcher, listener.queue, limits=limits))
     service = Service(listener, handlers, pools=[listener.pool])
     listener.end = service.end

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from connhandler import ConnectionHandler, IncomingQueue, Limits, Service, WorkerPool
+from connhandler import ConnectionHandler, IncomingQueue, Service, WorkerPool
 from connhandler.configuration import load_configuration, require_extra, set_up_logging
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def launch(argv: Sequence[str]) -> int:
     from game_server_launcher.controlhandler import ControlHandler
     from game_server_launcher.doorhandler import DoorHandler
     from game_server_launcher.gameconsolehandler import GameConsoles
-    from game_server_launcher.gamecontrollerhandler import GameControllerHandler
+    from game_server_launcher.gamecontrollerhandler import LIMITS, GameControllerHandler
     from game_server_launcher.gamefile import GameFile, GameFileError, load_games
     from game_server_launcher.launcher import Launcher
     from game_server_launcher.loginserverhandler import LoginServerHandler
@@ -100,7 +100,7 @@ def launch(argv: Sequence[str]) -> int:
         config.controller_address,
         config.controller_port,
         queue,
-        limits=Limits(max_connections_per_address=Limits().max_connections),  # All games are on this machine.
+        limits=LIMITS,
     )
     try:
         controllers.listen()

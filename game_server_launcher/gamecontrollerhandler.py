@@ -2,11 +2,18 @@
 
 import gevent.socket
 
-from connhandler import IncomingConnectionHandler
+from connhandler import IncomingConnectionHandler, Limits
 from connhandler.connection import Address
 from connhandler.jsonmessage import JsonMessageReader, JsonServerMessageWriter
-from game_server_launcher.protocol import FromController
+from game_server_launcher.protocol import MAX_CONTEXT_LENGTH, FromController
 from game_server_launcher.talk import TalkingPeer
+
+LIMITS = Limits(
+    max_connections_per_address=Limits().max_connections,
+    outgoing_soft_bytes=2 * MAX_CONTEXT_LENGTH,
+    outgoing_hard_bytes=2 * MAX_CONTEXT_LENGTH,
+)
+"""All games are on this machine; and a successor is given a whole context, as fast as its predecessor tells it."""
 
 
 class ControllerPeer(TalkingPeer):

@@ -24,6 +24,7 @@ from connhandler import IncomingConnectionHandler, Peer
 from connhandler.jsonmessage import Hello, JsonMessageReader, JsonMessageWriter, Refused, ShuttingDown, Welcome
 from game_server import protocol
 from game_server.model import GameBegan, GameEnded, PieceDropped
+from game_server_launcher.gamecontrollerhandler import LIMITS
 from game_server_launcher.protocol import (
     ControllerAccepted,
     ControllerLogIn,
@@ -58,7 +59,7 @@ class FakeLauncher:
 
     def __init__(self) -> None:
         self.queue: gevent.queue.Queue[Any] = gevent.queue.Queue()
-        self.handler = ControllerHandler("controllers", "127.0.0.1", 0, self.queue)
+        self.handler = ControllerHandler("controllers", "127.0.0.1", 0, self.queue, limits=LIMITS)
         self.handler.start()
 
     def expect(self, message_class: type[Any]) -> Any:

@@ -10,8 +10,9 @@ import gevent
 import pytest
 from gevent.event import AsyncResult, Event
 
-from connhandler import Peer, tasks
+from connhandler import Limits, Peer, tasks
 from connhandler.jsonmessage import Hello, Pong, Welcome
+from game_server.handover import Context, Parts, export_context, import_context, parts_of
 from game_server.model import GameEnded
 from game_server_launcher.protocol import (
     CancelHandOver,
@@ -166,3 +167,26 @@ def test_clients_that_play_follow_without_losing_or_doubling_anything(
             f"\n{clients} clients: {seconds:.2f} s from the decision to the last departure; {len(moves)} connections "
             f"moved, each away for {max(moves):.2f} s at most; {repeated} commands were said again"
         )
+
+
+def test_a_context_of_many_megabytes_is_taken_and_handed_on(launcher: FakeLauncher, keys: Keys, start: Start) -> None:
+    """More than a connection may have waiting otherwise."""
+    generator = random.Random(1)
+    used = {f"{generator.getrandbits(256):064x}": time.time() + 600 for _ in range(200_000)}
+    text = export_context(Context(games=[], used_tickets=used, passes=[]))
+    assert len(text) > 8 * Limits().outgoing_hard_bytes
+    start("--port", "0", "--launcher-port", str(launcher.handler.port), "--server", "four",
+          GAME_CONTROLLER_TOKEN="secret")  # fmt: skip
+    peer = launcher.accept(keys.public, "login")
+    for part, last, data in parts_of(text):
+        peer.send(TakeOver(part=part, last=last, data=data))
+    launcher.expect(TookOver)
+    peer.send(HandOver())
+    parts = Parts()
+    while True:
+        message = launcher.expect(HandOverContext)
+        parts.add(message.part, message.data)
+        if message.last:
+            break
+    assert import_context(parts.text()).used_tickets == used
+    peer.send(CancelHandOver())
