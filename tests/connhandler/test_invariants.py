@@ -1011,6 +1011,7 @@ OUTSIDE_THE_CENTRAL_TASK = {
     "game_server/play.py",
     "game_server_launcher/controlclient.py",
     "game_server_launcher/statusquery.py",
+    "game_server_launcher/embed.py",
     "connman/users.py",
     "connman/nim/table.py",
     "iot_manager/client.py",
