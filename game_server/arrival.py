@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from game_server.handover import Context, ContextError, Parts, import_context
 from game_server.launcherhandler import LauncherPeer
+from game_server.server import GameServer
 from game_server_launcher.protocol import TakeOver, TakeOverFailed, TookOver
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Arrival:
             self._fail(error)
             return
         try:
-            games = self._central.have_games(context)
+            games = self._have_games(context)
         except ContextError as refusal:
             self._fail(refusal)
             return
@@ -52,8 +53,18 @@ class Arrival:
         self._central.launcher.use_tickets(context.used_tickets)
         self._central.launcher.reporter.send(TookOver())
         for game in games:
-            self._central.came(game)
+            self._central.launcher.reporter.game_came(game)
+            self._central.settle(game)
         self._central.call_later(PASS_SECONDS, self._central.games.forget_passes)
+
+    def _have_games(self, context: Context) -> list[GameServer]:
+        """Raises:
+        ContextError: the games cannot go on here; nothing has changed.
+        """
+        if self._central.closing:
+            raise ContextError("this server is about to stop")
+        with self._central.lock:
+            return self._central.games.restore(context)
 
     def _fail(self, error: BaseException) -> None:
         self._parts.clear()

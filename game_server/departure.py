@@ -8,6 +8,7 @@ from weakref import WeakSet
 from connhandler import Timer
 from game_server import protocol
 from game_server.admission import Admission, Denial, Presented
+from game_server.controller import GameController
 from game_server.halt import Halt
 from game_server.handover import Context, Pass, export_context, parts_of
 from game_server.launcherhandler import LauncherPeer
@@ -120,7 +121,7 @@ class Departure:
         self._attempt += 1
         self._halted_at = self._central.now
         self._patience = self._central.call_later(HALT_SECONDS, self._lose_patience)
-        self._central.stop_waits()
+        self._central.waits.clear()
         logger.info("the games stand still: a successor is to take them over")
         self._central.post(self._export, self._attempt)  # after what the games have just told
 
@@ -134,7 +135,7 @@ class Departure:
         self._forget_patience()
         self._successor = message
         self.halt.close_for_good()
-        controllers = self._central.give_games_up()
+        controllers = self._give_games_up()
         logger.info("%d players go on to %s port %d", len(controllers), message.address, message.port)
         for player, controller in controllers.items():
             if player.connected:
@@ -155,7 +156,9 @@ class Departure:
         self._told = False
         self._passes.clear()
         self.halt.open()
-        self._central.resume_waits(self._central.now - self._halted_at)
+        for game in self._central.games:
+            game.stand_still(self._central.now - self._halted_at)
+            self._central.settle(game)
         kept, self._kept = self._kept, []
         for function, args in kept:
             function(*args)
@@ -173,7 +176,7 @@ class Departure:
         for peer, controller in self._central.controllers.items():
             if controller.seat is None:
                 self._give_pass(peer, Admission(controller.player, controller.game.game_id))
-        for peer in self._arriving:
+        for peer in sorted(self._arriving, key=lambda one: one.serial):
             if not peer.admission.resume_key:
                 self._give_pass(peer, peer.admission)
         context = Context(
@@ -197,6 +200,21 @@ class Departure:
         for part, last, data in parts_of(text):
             self._central.launcher.reporter.send(HandOverContext(part=part, last=last, data=data))
         self._told = True
+
+    def _give_games_up(self) -> dict[PlayerPeer, GameController]:
+        """The games go on elsewhere, and the controllers' tasks end.
+
+        Returns:
+            The controllers that there were.
+        """
+        central = self._central
+        controllers, central.controllers = central.controllers, {}
+        with central.lock:
+            central.games.clear()
+        central.launcher.reporter.games_left()
+        for controller in controllers.values():
+            controller.conversation.abandon()
+        return controllers
 
     def _give_pass(self, peer: PlayerPeer, may: Admission) -> None:
         key = self._central.new_id() + self._central.new_id()

@@ -21,7 +21,6 @@ from game_server.controller import GameController
 from game_server.departure import Departure
 from game_server.door import Door
 from game_server.games import GameCollection
-from game_server.handover import Context, ContextError
 from game_server.launcherhandler import LauncherPeer
 from game_server.launcherlink import Checker, LauncherLink
 from game_server.playerhandler import Misunderstood, PlayerHandler, PlayerPeer
@@ -74,7 +73,9 @@ class GameListener(CentralTask):
 
     Attributes:
         players: listens for players.
+        lock: guards what the connections' tasks share with this one.
         games: all of them.
+        waits: the games' timers.
         controllers: one for each player who is at a game.
         pool: packs the games for a successor, and unpacks those of a predecessor.
         launcher: the link to the launcher.
@@ -90,7 +91,7 @@ class GameListener(CentralTask):
         **kwargs: Any,
     ) -> None:
         super().__init__("game_listener", clock=clock, **kwargs)
-        self._lock = RLock()
+        self.lock = RLock()
         self._patience = configuration.patience
         self._size = configuration.size
         self.players = PlayerHandler(
@@ -106,7 +107,7 @@ class GameListener(CentralTask):
                 max_message_bytes=MAX_MESSAGE_BYTES,
             ),
         )
-        self.launcher = LauncherLink(self, configuration, checker, self._lock, self._end_if_done)
+        self.launcher = LauncherLink(self, configuration, checker, self.lock, self._end_if_done)
         self.games = GameCollection(configuration.max_games, self._make_game, self.new_id, self.random)
         self.end: Callable[[str], None] = lambda why: self.stop()
         self.pool: Pool = WorkerPool("contexts", threads=1, max_queued=1)
@@ -114,7 +115,7 @@ class GameListener(CentralTask):
         self.arrival = Arrival(self)
         self.controllers: dict[PlayerPeer, GameController] = {}
         self._door = Door(configuration.enable_auth, self.launcher, self.departure, self.post)
-        self._waits = Waits(self, self._time_passed)
+        self.waits = Waits(self, self._time_passed)
         self._time_report: Timer | None = None
         self._stopping = False
         self._finished: Event | None = None
@@ -168,10 +169,10 @@ class GameListener(CentralTask):
             HttpError: the player is not let in.
         """
         try:
-            with self._lock:
+            with self.lock:
                 peer.admission = self._door.admit(request, self._clock())
                 if not peer.admission.resume_key:
-                    self.games.find(peer.admission, open_for_new=not self._closing)
+                    self.games.find(peer.admission, open_for_new=not self.closing)
                 self.departure.let_in(peer)
         except Denial as denial:
             headers = {"WWW-Authenticate": "Bearer"} if denial.status == 401 else {}
@@ -183,10 +184,10 @@ class GameListener(CentralTask):
         if self.departure.keeps(self.player_connected, peer, message) or self.departure.sends_on(peer):
             return
         try:
-            with self._lock:
+            with self.lock:
                 if peer.admission.resume_key:
                     peer.admission = self.games.by_key(peer.admission.game_id, peer.admission.resume_key)
-                game = self.games.find_or_create(peer.admission, open_for_new=not self._closing)
+                game = self.games.find_or_create(peer.admission, open_for_new=not self.closing)
         except Denial as denial:  # A wrong resume key, or what was true before the upgrade is so no more.
             logger.info("%s: not let in: %s", peer.name, denial)
             peer.disconnect(str(denial), CloseCode.NOT_LET_IN)
@@ -197,7 +198,7 @@ class GameListener(CentralTask):
         self.controllers[peer] = controller
         if replaced is not None:
             self._dismiss(replaced, CloseCode.REPLACED, "you came back with another connection")
-        self.post(self._settle, game)
+        self.post(self.settle, game)
 
     def hand_over(self, peer: PlayerPeer, message: protocol.Command | Misunderstood) -> None:
         """The connection's controller sees to it, in its own task."""
@@ -225,7 +226,7 @@ class GameListener(CentralTask):
         if self.controllers.pop(controller.peer, None) is not None:
             logger.info("%s: %s left %s", controller.peer.name, controller.player, controller.game.game_id)
             controller.game.leave(controller)
-            self.post(self._settle, controller.game)
+            self.post(self.settle, controller.game)
 
     def _dismiss(self, controller: GameController, code: CloseCode, text: str) -> None:
         """This connection is none of a game any more: what came from it and was not carried out yet is forgotten."""
@@ -255,16 +256,16 @@ class GameListener(CentralTask):
     def happened(self, game: GameServer, report: GameReport, event: protocol.GameEvent) -> None:
         """Something has happened in a game: called for each event, as a message."""
         report.event_published(event)
-        self._settle(game)
+        self.settle(game)
 
-    def _settle(self, game: GameServer) -> None:
+    def settle(self, game: GameServer) -> None:
         """See to it that a game's time passes, and that everybody knows who is here.
 
         Comes as a message, after the events that are the reason for it.
         """
         if self.departure.under_way:
             return
-        self._waits.set(game, game.due_at() if self.games.get(game.game_id) is game else None)
+        self.waits.set(game, game.due_at() if self.games.get(game.game_id) is game else None)
         if self.launcher.reporter.reporting and self._time_report is None:
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
         self.launcher.players_counted(len(self.controllers))
@@ -272,11 +273,11 @@ class GameListener(CentralTask):
 
     def _time_passed(self, game: GameServer) -> None:
         if game.pass_time():
-            with self._lock:
+            with self.lock:
                 self.games.forget(game)
             for controller in game.dismiss():
                 self._dismiss(controller, CloseCode.GAME_CLOSED, "the game is over and closed")
-        self.post(self._settle, game)
+        self.post(self.settle, game)
 
     def _report_times(self) -> None:
         self._time_report = None
@@ -284,63 +285,21 @@ class GameListener(CentralTask):
             self.launcher.reporter.report_times(self.now)
             self._time_report = self.call_later(TIME_REPORT_SECONDS, self._report_times)
 
-    # --- from one process to the next ---------------------------------------------------------------
-
-    def stop_waits(self) -> None:
-        """No time passes for the games from now on."""
-        self._waits.clear()
-
-    def resume_waits(self, seconds: float) -> None:
-        """Time passes again, after so many seconds that do not count."""
-        for game in self.games:
-            game.stand_still(seconds)
-            self._settle(game)
-
-    def give_games_up(self) -> dict[PlayerPeer, GameController]:
-        """The games go on elsewhere, and the controllers' tasks end.
-
-        Returns:
-            The controllers that there were.
-        """
-        controllers, self.controllers = self.controllers, {}
-        with self._lock:
-            self.games.clear()
-        self.launcher.reporter.games_left()
-        for controller in controllers.values():
-            controller.conversation.abandon()
-        return controllers
-
-    def have_games(self, context: Context) -> list[GameServer]:
-        """The games of a predecessor go on here.
-
-        Raises:
-            ContextError: they cannot; nothing has changed.
-        """
-        if self._closing:
-            raise ContextError("this server is about to stop")
-        with self._lock:
-            return self.games.restore(context)
-
-    def came(self, game: GameServer) -> None:
-        """A game is here that the launcher has to hear of, and whose time is to pass."""
-        self.launcher.reporter.game_came(game)
-        self._settle(game)
-
     # --- the launcher's wishes, and the end ---------------------------------------------------------
 
     def players_expected(self, peer: LauncherPeer, message: PlayersExpected) -> None:
         """A match was made for this server: its game waits from now on, and ends if nobody comes."""
         if self.departure.keeps(self.players_expected, peer, message):
             return
-        if message.match_id in ("", protocol.ANY_GAME) or message.expires_at <= self.now or self._closing:
+        if message.match_id in ("", protocol.ANY_GAME) or message.expires_at <= self.now or self.closing:
             return
         try:
-            with self._lock:
+            with self.lock:
                 game = self.games.expect(message.match_id, message.players)
         except Denial as denial:
             logger.warning("%s: no game for match %s: %s", peer.name, message.match_id, denial)
             return
-        self._settle(game)
+        self.settle(game)
 
     def say(self, peer: LauncherPeer, message: Say) -> None:
         for player in self.controllers:
@@ -366,7 +325,7 @@ class GameListener(CentralTask):
         self._end_if_done()
 
     @property
-    def _closing(self) -> bool:
+    def closing(self) -> bool:
         """Whether this server begins no new games."""
         return self._stopping or self.launcher.refused or self.departure.departed
 
@@ -381,7 +340,7 @@ class GameListener(CentralTask):
             return
         if self._finished is not None and not self._awaits_record:
             self._finished.set()
-        if (self._closing or self.launcher.forlorn) and not self.games.going_on and not self._awaits_record:
+        if (self.closing or self.launcher.forlorn) and not self.games.going_on and not self._awaits_record:
             self.end("nobody needs this server any more")
 
 

@@ -254,7 +254,7 @@ def test_a_game_that_is_over_can_be_looked_at_for_a_while_and_is_then_forgotten(
         hall.lose(connection)
     assert hall.closed_at_once("m1", resume=key) == (CloseCode.NOT_LET_IN, "resume_key_unknown")
     assert hall.listener.controllers == {}
-    assert hall.listener._waits._timers == {}
+    assert hall.listener.waits._timers == {}
 
 
 def test_what_a_player_repeats_in_a_game_that_waits_sets_no_further_timers(hall: "Hall") -> None:
