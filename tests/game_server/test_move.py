@@ -44,6 +44,7 @@ class Stage:
         port: of the process where players are to come to now.
         ready: the controller and the port of each process, as it gets ready.
         results: how often the end of each match was told, by its id.
+        dies: the successor, if it is to be killed as soon as the games stand still.
         moved: set with the seconds from the decision to the last player's departure.
     """
 
@@ -51,6 +52,7 @@ class Stage:
         self.port = 0
         self.ready: list[tuple[Peer, int]] = []
         self.results: Counter[str] = Counter()
+        self.dies: subprocess.Popen[str] | None = None
         self.moved: AsyncResult[float] = AsyncResult()
         self._launcher = launcher
         self._public_key = public_key
@@ -93,6 +95,12 @@ class Stage:
             case MatchEnded(match_id=match_id):
                 self.results[match_id] += 1
                 peer.send(MatchRecorded(match_id=match_id))
+            case HandOverContext(last=last) if self.dies is not None:
+                if last:
+                    self.dies.kill()
+                    self.dies.wait()
+                    peer.send(CancelHandOver())
+                    self.moved.set(time.monotonic() - self._decided_at)
             case HandOverContext(part=part, last=last, data=data):
                 self.ready[1][0].send(TakeOver(part=part, last=last, data=data))
             case TookOver():
@@ -167,6 +175,29 @@ def test_clients_that_play_follow_without_losing_or_doubling_anything(
             f"\n{clients} clients: {seconds:.2f} s from the decision to the last departure; {len(moves)} connections "
             f"moved, each away for {max(moves):.2f} s at most; {repeated} commands were said again"
         )
+
+
+@pytest.mark.timeout(300)
+def test_a_successor_that_is_killed_costs_nobody_anything(launcher: FakeLauncher, keys: Keys, start: Start) -> None:
+    stage = Stage(launcher, keys.public)
+    stage.start(start)
+    stage.dies = stage.start(start)
+    heard = [0]
+
+    def happened() -> None:
+        heard[0] += 1
+        if heard[0] == 200:
+            stage.begin()
+
+    pairs = [tasks.spawn(f"pair-{pair}", play_matches, stage, keys, pair, 2, 9, happened) for pair in range(10)]
+    with gevent.Timeout(240):
+        players = [player for pair in pairs for player in pair.get()]
+        stage.moved.get()
+    for player in players:
+        player.check()
+        assert player.away == []
+    assert stage.results == Counter(f"match-{pair}-{number}" for pair in range(10) for number in range(2))
+    stage.close()
 
 
 def test_a_context_of_many_megabytes_is_taken_and_handed_on(launcher: FakeLauncher, keys: Keys, start: Start) -> None:
