@@ -30,6 +30,8 @@ import gevent
 from gevent.event import Event
 
 from connhandler import tasks
+from game_server_launcher.config import PAGE_PORT
+from game_server_launcher.controlclient import ControlClient
 
 GAME_FILES = Path(__file__).parent.parent / "game_server" / "games"
 LAUNCHER = "local"
@@ -44,10 +46,13 @@ class Failure(Exception):
 
 
 class Ports(NamedTuple):
+    """`page` is that of the launcher's dashboard; 0 for none."""
+
     player: int = 9000
     launcher: int = 9001
     controller: int = 9002
     http: int = 9080
+    page: int = 0
 
 
 class Stack:
@@ -124,8 +129,9 @@ class Stack:
             f"--login-address={self.address}",
             f"--login-port={self.ports.launcher}",
             f"--controller-port={self.ports.controller}",
+            f"--page-port={self.ports.page}",
             f"--games={self._game_files()}",
-            f"--run-dir={self.folder / 'launcher'}",
+            f"--run-dir={self._run_folder}",
         )
 
     def stop(self) -> None:
@@ -159,6 +165,11 @@ class Stack:
                 return status
         except (OSError, ValueError, urllib.error.URLError):
             return None
+
+    def page(self) -> str:
+        """Return the address of the launcher's dashboard."""
+        with ControlClient(self._run_folder) as client:
+            return client.status().page
 
     def check(self) -> None:
         """Raises:
@@ -218,6 +229,10 @@ class Stack:
         return f"--database-url=sqlite:///{self._database_file}"
 
     @property
+    def _run_folder(self) -> Path:
+        return self.folder / "launcher"
+
+    @property
     def _database_file(self) -> Path:
         return self.folder / "login_server.sqlite"
 
@@ -272,6 +287,7 @@ The stack is up.
   play in the browser               http://{address}:{ports.http}/
   who is online, servers, matches   http://{address}:{ports.http}/monitor
   the same for programs             http://{address}:{ports.http}/status
+  the launcher's dashboard          {stack.page()}
   players' programs log in at       {address}:{ports.player}
 
 To play in a terminal, open two more and start in each:
@@ -392,7 +408,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.command == "run":
-            ports = Ports(*free_ports(4)) if arguments.free_ports else Ports()
+            ports = Ports(*free_ports(5)) if arguments.free_ports else Ports(page=PAGE_PORT)
             run(arguments.folder.absolute(), ports, arguments.address)
         else:
             demo()

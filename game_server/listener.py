@@ -307,7 +307,7 @@ class GameListener(CentralTask):
 
     def kick_player(self, peer: LauncherPeer, message: KickPlayer) -> None:
         """The seat stays: it is as if the connection had been lost."""
-        reason = message.reason or "whoever runs this server has sent you away"
+        reason = "you were sent away" + (f": {message.reason}" if message.reason else "")
         for controller in list(self.controllers.values()):
             if controller.player == message.player:
                 logger.info("%s: %s is kicked: %s", controller.peer.name, message.player, reason)

@@ -10,6 +10,8 @@ const KEPT_EVENTS = 100;
 const MEBIBYTE = 1024 * 1024;
 /** So long a button that ends what players do has to be pressed once more. */
 const ARMED_MILLISECONDS = 4000;
+/** So long it is shown that something was done. */
+const SHOWN_MILLISECONDS = 20_000;
 const IDLE = new Set(["stopped", "failed", "waiting to be restarted", "asleep"]);
 const LABELS = { restart: "Restart", stop: "Stop", start: "Start" };
 
@@ -27,6 +29,7 @@ export class Card {
   #open = "";
   #asking = false;
   #armed = null;
+  #answerTimer = 0;
 
   constructor(name) {
     this.#name = name;
@@ -207,6 +210,8 @@ export class Card {
     mark(answer, "data-mood", mood);
     write(answer, text);
     show(answer, true);
+    clearTimeout(this.#answerTimer);
+    if (mood === "good") this.#answerTimer = setTimeout(() => show(answer, false), SHOWN_MILLISECONDS);
   }
 }
 

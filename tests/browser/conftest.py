@@ -42,9 +42,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the stack that `address` is of."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="module")
+def address(browser: Browser, stack_folder: Path) -> Iterator[str]:
     """Where the page for players is: a login server, a launcher and a game server run behind it."""
-    folder = tmp_path_factory.mktemp("stack")
+    folder = stack_folder
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "examples.stack", "run", "--free-ports", f"--folder={folder}"],

@@ -243,9 +243,7 @@ def test_what_the_operator_says_comes_to_all_players(launched: "Hall") -> None:
     assert [player.take()[-1] for player in players] == [Notice(text="a restart at ten")] * 3
 
 
-@pytest.mark.parametrize(
-    ("reason", "told"), [("language", "language"), ("", "whoever runs this server has sent you away")]
-)
+@pytest.mark.parametrize(("reason", "told"), [("language", "you were sent away: language"), ("", "you were sent away")])
 def test_a_player_who_is_kicked_leaves_alone_and_may_come_back(launched: "Hall", reason: str, told: str) -> None:
     launcher = launched.launcher()
     alice, bob = launched.join("alice"), launched.join("bob")
