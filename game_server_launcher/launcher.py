@@ -2,7 +2,8 @@
 
 What controllers say is handled in `controllerdesk.py`, what consoles say in `consoledesk.py`, what the output of games
 says in `logdesk.py`, what games answer in `statusdesk.py`, what is done about processes in `supervision.py`, what the
-login server is told in `listing.py`, how match results get there in `delivery.py`. All of it runs in this one task.
+login server says in `loginserverdesk.py`, what it is told in `listing.py`, how match results get there in
+`delivery.py`. All of it runs in this one task.
 """
 
 import logging
@@ -13,13 +14,10 @@ import msgspec
 from gevent.event import Event
 
 from connhandler import (
-    Busy,
     CentralTask,
-    DisconnectReason,
     Peer,
     PeerConnected,
     PeerDisconnected,
-    ProtocolError,
     WorkerPool,
 )
 from connhandler.http import HttpRequest
@@ -47,7 +45,7 @@ from game_server_launcher.idling import Idling
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
 from game_server_launcher.logdesk import LogDesk
-from game_server_launcher.loginserverhandler import LoginServerPeer
+from game_server_launcher.loginserverdesk import Keeping, LoginServerDesk, Welcoming
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.mapchange import MapChanger
 from game_server_launcher.operations import Operations
@@ -55,8 +53,8 @@ from game_server_launcher.orders import Orders
 from game_server_launcher.overview import Overview
 from game_server_launcher.pagedesk import PageDesk
 from game_server_launcher.runaway import Runaways
-from game_server_launcher.runfolder import Issuer, RunFolder, load_servers
-from game_server_launcher.servers import GameServer, Role, SavedServer, Seat, cut_short, find, is_over
+from game_server_launcher.runfolder import RunFolder, load_servers
+from game_server_launcher.servers import GameServer, Role, SavedServer, cut_short, find, is_over
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.statusdesk import Queries, StatusDesk
 from game_server_launcher.stdincommands import StdinCommands
@@ -117,9 +115,6 @@ class Launcher(CentralTask):
     ) -> None:
         super().__init__("launcher", **kwargs)
         self.launcher_name = name
-        self._key = key
-        self._folder = folder
-        self._file_pool = file_pool
         self._leave_running = leave_running
         self.servers = {
             server: GameServer(name=server, server_id=f"{name}/{server}", game=game)
@@ -172,21 +167,30 @@ class Launcher(CentralTask):
             self.maps,
             self._idling.wake,
         )
-        self._votes = VoteDesk(self, self.maps, self._tell_login_server, self._say)
-        self._consoles.players.votes = self._votes.said
+        votes = VoteDesk(self, self.maps, lambda news: self._login_server.tell(news), self._say)
+        self._consoles.players.votes = votes.said
         self._health = HealthDesk(self, self.servers, self._peer_of, self._supervision, work_pool)
         runaways = Runaways(self._supervision.end_as_crashed)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds, runaways.measured)
         self.overview = Overview(
-            self, name, self.servers, self._delivery.waiting, lambda: self._login_server is not None, self._how_far
+            self, name, self.servers, self._delivery.waiting, lambda: self._login_server.connected, self._how_far
         )
         self._history = History(self, lambda: self.overview.current, figures_seconds)
         orders = Orders(self, self.servers, self.operations)
         control_desk = ControlDesk(PROGRAM, self.overview.status, orders)
         self.page = PageDesk(self, self.servers, folder, work_pool, self.overview, self._history, orders)
-        self._login_server: LoginServerPeer | None = None
-        self._login_server_version = 0
-        self._last_refusal = ""
+        self._login_server = LoginServerDesk(
+            PROGRAM,
+            self,
+            name,
+            key,
+            self.servers,
+            Keeping(folder, file_pool, self._state_files),
+            self._controllers,
+            self._listing,
+            self._delivery,
+            Welcoming(self._idling, self._allowlist, self._door, votes),
+        )
         self._all_stopped = Event()
         self.shutdown_seconds = self.limits.drain_seconds + max(
             (patience(server.game) for server in self.servers.values()), default=0.0
@@ -233,19 +237,7 @@ class Launcher(CentralTask):
             (AllowlistPeer, Refused): self._allowlist.refused,
             (AllowlistPeer, ShuttingDown): self._allowlist.shutting_down,
             (AllowlistPeer, PeerDisconnected): self._allowlist.disconnected,
-            (LoginServerPeer, PeerConnected): self.login_server_connected,
-            (LoginServerPeer, Welcome): self.login_server_welcomes,
-            (LoginServerPeer, Ping): self.ping,
-            (LoginServerPeer, Refused): self.refused,
-            (LoginServerPeer, ShuttingDown): self.login_server_shutting_down,
-            (LoginServerPeer, login_protocol.LauncherAccepted): self.accepted,
-            (LoginServerPeer, login_protocol.PlayersExpected): self.players_expected,
-            (LoginServerPeer, login_protocol.SeatReserved): self.seat_reserved,
-            (LoginServerPeer, login_protocol.WakeServer): self.wake_server,
-            (LoginServerPeer, login_protocol.PassesRevoked): self.passes_revoked,
-            (LoginServerPeer, login_protocol.MapVoteCast): self.map_vote_cast,
-            (LoginServerPeer, login_protocol.MatchRecorded): self.match_recorded,
-            (LoginServerPeer, PeerDisconnected): self.login_server_disconnected,
+            **self._login_server.rows(),
             **control_desk.rows(),
             **self.page.rows(),
         }
@@ -298,7 +290,7 @@ class Launcher(CentralTask):
         """Everything that is worth seeing, as plain data."""
         return {
             "name": self.launcher_name,
-            "login_server": "connected" if self._login_server is not None else "away",
+            "login_server": "connected" if self._login_server.connected else "away",
             "door": dict(self._door.counters),
             "revoked": dict(self._door.revoked),
             "results_waiting": len(self._delivery.waiting),
@@ -341,122 +333,6 @@ class Launcher(CentralTask):
             self.run_ended(server, "server_crashed")
         self._supervision.stop(server)
         self.server_changed(server)
-
-    # --- the login server ----------------------------------------------------------------------------
-
-    def login_server_connected(self, peer: LoginServerPeer, message: PeerConnected) -> None:
-        peer.send(Hello(versions=list(login_protocol.VERSIONS), program=PROGRAM))
-
-    def login_server_welcomes(self, peer: LoginServerPeer, message: Welcome) -> None:
-        if message.version not in login_protocol.VERSIONS:
-            raise ProtocolError(f"version {message.version} is none of {list(login_protocol.VERSIONS)}")
-        self._login_server_version = message.version
-        peer.send(login_protocol.LauncherLogIn(name=self.launcher_name, key=self._key))
-
-    def ping(self, peer: LoginServerPeer, message: Ping) -> None:
-        peer.send(Pong())
-
-    def accepted(self, peer: LoginServerPeer, message: login_protocol.LauncherAccepted) -> None:
-        logger.info("logged in to the login server at %s as %s", _place(peer), message.name)
-        peer.logged_in = True
-        self._login_server = peer
-        self._last_refusal = ""
-        self._learn_issuer(Issuer(message.issuer, message.public_key))
-        self._listing.connected(peer, self._login_server_version)
-        self._delivery.connected(peer)
-
-    def refused(self, peer: LoginServerPeer, message: Refused) -> None:
-        if peer.logged_in:
-            logger.warning(
-                "the login server refused %s: %s (%s)", message.about or "something", message.message, message.code
-            )
-            return
-        if message.message != self._last_refusal:
-            self._last_refusal = message.message
-            logger.error(
-                "the login server at %s does not let launcher %s in: %s (%s). Matches go on; it is asked again",
-                _place(peer),
-                self.launcher_name,
-                message.message,
-                message.code,
-            )
-        peer.disconnect("refused")
-
-    def login_server_shutting_down(self, peer: LoginServerPeer, message: ShuttingDown) -> None:
-        logger.info("the login server is shutting down. Matches go on")
-
-    def players_expected(self, peer: LoginServerPeer, message: login_protocol.PlayersExpected) -> None:
-        server = self._find(message.server_id)
-        if server is not None:
-            self._controllers.players_expected(server, message)
-            self._idling.wake(server)
-
-    def seat_reserved(self, peer: LoginServerPeer, message: login_protocol.SeatReserved) -> None:
-        server = self._find(message.server_id)
-        if server is not None:
-            seat = Seat(message.address, message.game_id, message.expires_at)
-            server.reserve(message.player, seat, self.now)
-            self._allowlist.seat_reserved(server, seat)
-            self._state_files.save_soon(server)
-            self._idling.wake(server)
-
-    def wake_server(self, peer: LoginServerPeer, message: login_protocol.WakeServer) -> None:
-        server = self._find(message.server_id)
-        if server is not None:
-            self._idling.wake(server)
-
-    def passes_revoked(self, peer: LoginServerPeer, message: login_protocol.PassesRevoked) -> None:
-        self._door.passes_revoked(message)
-
-    def map_vote_cast(self, peer: LoginServerPeer, message: login_protocol.MapVoteCast) -> None:
-        server = self._find(message.server_id)
-        try:
-            if server is None:
-                raise ValueError(f"there is no server {message.server_id}")
-            self._votes.cast(server, message.player, message.map)
-        except ValueError as error:
-            peer.send(login_protocol.MapVoteRefused(player=message.player, reason=str(error)))
-
-    def match_recorded(self, peer: LoginServerPeer, message: login_protocol.MatchRecorded) -> None:
-        self._delivery.recorded(message.match_id)
-
-    def login_server_disconnected(self, peer: LoginServerPeer, message: PeerDisconnected) -> None:
-        if peer is self._login_server:
-            if message.reason is DisconnectReason.SHUTTING_DOWN:
-                logger.info("logged out of the login server")
-            else:
-                logger.warning("the login server is away (%s). Matches go on", message.detail or message.reason.value)
-            self._login_server = None
-            self._listing.disconnected()
-            self._delivery.disconnected()
-
-    def _tell_login_server(self, message: login_protocol.MapVoteChanged) -> None:
-        if self._login_server is not None and self._login_server_version >= 2:
-            self._login_server.send(message)
-
-    def _say(self, server: GameServer, text: str) -> None:
-        if not self._consoles.send(server, console.Say(text)):
-            self._controllers.send(server, protocol.Say(text=text))
-
-    def _find(self, server_id: str) -> GameServer | None:
-        server = find(self.servers, server_id.removeprefix(f"{self.launcher_name}/"))
-        if server is None or server.server_id != server_id:
-            logger.warning("players are expected at %s, which is not here", server_id)
-            return None
-        return server
-
-    def _learn_issuer(self, issuer: Issuer) -> None:
-        if issuer == self._controllers.issuer:
-            return
-        self._controllers.issuer_changed(issuer)
-        try:
-            self.perform(self._file_pool, self._folder.save_issuer, issuer, then=self._issuer_saved)
-        except Busy as error:
-            self._issuer_saved(None, error)
-
-    def _issuer_saved(self, _: None, error: BaseException | None) -> None:
-        if error is not None:
-            logger.error("the issuer of tickets cannot be written to the run folder: %s", error)
 
     # --- what the supervision tells (supervision.Host) -------------------------------------------------
 
@@ -518,6 +394,10 @@ class Launcher(CentralTask):
     def all_stopped(self) -> None:
         self._delivery.when_idle(self._all_stopped.set)
 
+    def _say(self, server: GameServer, text: str) -> None:
+        if not self._consoles.send(server, console.Say(text)):
+            self._controllers.send(server, protocol.Say(text=text))
+
     def _how_far(self, server: GameServer) -> str:
         step = self._succession.step_of(server)
         return step.value if step is not None else ""
@@ -551,7 +431,3 @@ class Launcher(CentralTask):
         for server in self.servers.values():
             if server.server_id == result.server_id:
                 self._controllers.result_is_safe(server, result)
-
-
-def _place(peer: LoginServerPeer) -> str:
-    return ":".join(map(str, peer.address[:2])) if peer.address else "?"
