@@ -1,5 +1,6 @@
 """The terminal client as a process, between a login server of the test's own and a real game server."""
 
+import codecs
 import contextlib
 import datetime
 import ipaddress
@@ -151,6 +152,7 @@ class Play:
 
     def __init__(self, port: int, *argv: str, terminal: bool = False, **environ: str) -> None:
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # What is read may end in the middle of a character.
         self._descriptor = -1
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         if terminal:
@@ -183,7 +185,8 @@ class Play:
         with gevent.Timeout(SECONDS, AssertionError(f"no {text!r} in {self.seen[-3000:]!r}")):
             while text not in self.seen:
                 gevent.socket.wait_read(self._descriptor)
-                self.seen += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(self._descriptor, 65536).decode())
+                text_read = self._decoder.decode(os.read(self._descriptor, 65536))
+                self.seen += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text_read)
         self.seen = self.seen.partition(text)[2]
 
     def modes_restored(self) -> bool:
