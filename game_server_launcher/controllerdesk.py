@@ -11,8 +11,9 @@ from game_server_launcher import protocol
 from game_server_launcher.delivery import Delivery
 from game_server_launcher.gamecontrollerhandler import ControllerPeer
 from game_server_launcher.listing import Listing
+from game_server_launcher.matchfacts import learn, retell_match
 from game_server_launcher.runfolder import Issuer
-from game_server_launcher.servers import GameServer, learn, retell_match
+from game_server_launcher.servers import GameServer
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.succession import Succession
 from game_server_launcher.supervision import Supervision

@@ -48,13 +48,14 @@ from game_server_launcher.logdesk import LogDesk
 from game_server_launcher.loginserverdesk import Keeping, LoginServerDesk, Welcoming
 from game_server_launcher.logpatterns import Fact
 from game_server_launcher.mapchange import MapChanger
+from game_server_launcher.matchfacts import cut_short
 from game_server_launcher.operations import Operations
 from game_server_launcher.orders import Orders
 from game_server_launcher.overview import Overview
 from game_server_launcher.pagedesk import PageDesk
 from game_server_launcher.runaway import Runaways
 from game_server_launcher.runfolder import RunFolder, load_servers
-from game_server_launcher.servers import GameServer, Role, SavedServer, cut_short, find, is_over
+from game_server_launcher.servers import GameServer, Role, SavedServer, find, is_over
 from game_server_launcher.statefiles import StateFiles
 from game_server_launcher.statusdesk import Queries, StatusDesk
 from game_server_launcher.stdincommands import StdinCommands

@@ -7,7 +7,8 @@ nothing about a server is said before that. Match results go their own, safer wa
 from collections import deque
 
 from connhandler import CentralTask, Peer
-from game_server_launcher.servers import GameServer, Role, retell
+from game_server_launcher.matchfacts import retell
+from game_server_launcher.servers import GameServer, Role
 from login_server.protocol import MatchFact, RegisterServer, ServerInfo, UnregisterServer, UpdateServer, WakeProgress
 
 UPDATE_SECONDS = 0.2
