@@ -1,7 +1,7 @@
 """The game servers of a launcher as plain state.
 
-No socket, no process, no clock, no timer: the central task owns these and changes them, and they can be serialised. What
-facts about matches change in them is in `matchfacts.py`.
+No socket, no process, no clock, no timer: the central task owns these and changes them, and they can be serialised.
+What facts about matches change in them is in `matchfacts.py`.
 """
 
 import enum
