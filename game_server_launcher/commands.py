@@ -5,6 +5,7 @@ files.
 """
 
 import argparse
+import contextlib
 import difflib
 import os
 import signal
@@ -23,7 +24,7 @@ from game_server_launcher.controlclient import PROGRAM, ControlClient, ControlFa
 from game_server_launcher.gamefile import OUTPUT_FILE, GameFileError, load_games
 from game_server_launcher.outputtail import OutputTail
 from game_server_launcher.runfolder import load_servers
-from game_server_launcher.servers import Role, SavedServer, other_place
+from game_server_launcher.servers import SECOND_PLACE, Role, SavedServer, other_place
 from game_server_launcher.statustable import describe, describe_saved
 
 WAIT_SECONDS = 630.0
@@ -105,15 +106,33 @@ def _status(options: argparse.Namespace) -> None:
 
 def _logs(options: argparse.Namespace) -> None:
     folder = _folder(options)
-    tail = OutputTail(folder / _place_of(folder, options.server) / OUTPUT_FILE)
+    server = _find(folder, options.server)
+    tail = OutputTail(folder / server.name / OUTPUT_FILE)
     try:
         for line in tail.last_lines(options.lines):
             print(line)
-        if options.follow:
-            for text in tail.follow(time.sleep):
-                print(text, end="", flush=True)
     except FileNotFoundError as error:
         raise CommandFailed(f"{options.server} has not printed anything yet") from error
+    while options.follow:
+        sys.stdout.flush()
+        server = _follow(tail, folder, server)
+        tail = OutputTail(folder / server.name / OUTPUT_FILE, server.output_from)
+
+
+def _follow(tail: OutputTail, folder: Path, server: SavedServer) -> SavedServer:
+    """Print what a server prints until another process of its takes its place (`succession.py`); return that one."""
+    successors: list[SavedServer] = []
+
+    def wait(seconds: float) -> None:
+        time.sleep(seconds)
+        with contextlib.suppress(CommandFailed):  # For a moment, neither has the place.
+            now = _find(folder, server.name.removesuffix(SECOND_PLACE))
+            if now.name != server.name:
+                successors.append(now)
+
+    for text in tail.follow(wait, lambda: not successors):
+        print(text, end="", flush=True)
+    return successors[0]
 
 
 def _order(options: argparse.Namespace, order: control.Order) -> None:
@@ -208,8 +227,8 @@ def _folder(options: argparse.Namespace) -> Path:
     return folder
 
 
-def _place_of(folder: Path, name: str) -> str:
-    """The name of a server's folder: that of the process which others know it by.
+def _find(folder: Path, name: str) -> SavedServer:
+    """What the launcher has written down of the server that others know by this name.
 
     Raises:
         CommandFailed: there is no such server.
@@ -217,7 +236,7 @@ def _place_of(folder: Path, name: str) -> str:
     saved = load_servers(folder)
     for place in (name, other_place(name)):
         if place in saved and saved[place].role is Role.CURRENT:
-            return place
+            return saved[place]
     names = [server.name for server in saved.values() if server.role is Role.CURRENT]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"

@@ -10,6 +10,7 @@ from connhandler import CentralTask
 from game_server_launcher import control
 from game_server_launcher.control import Order
 from game_server_launcher.operations import OperationRefused, Operations
+from game_server_launcher.overview import names_on
 from game_server_launcher.servers import GameServer, State, find
 from game_server_launcher.stopping import patience
 
@@ -71,11 +72,18 @@ class Orders:
             raise OperationRefused(f"{MAX_UNDER_WAY} orders are under way already")
         before = find(self._servers, order.server)
         began_at, run = self._central.now, before.run if before is not None else 0
+        known = names_on(before) if before is not None else []
         self._begin(order)
         server = find(self._servers, order.server)
-        if server is None or isinstance(order, control.Say | control.Kick):
-            then(True, f"{order.server}: " + ("said" if isinstance(order, control.Say) else "sent away"))
+        if isinstance(order, control.Say):
+            then(True, f"{order.server}: said")
             return
+        if isinstance(order, control.Kick):
+            unknown = "" if order.player in known else ", if there is anybody of that name"
+            then(True, f"{order.server}: {order.player} is sent away{unknown}")
+            return
+        if server is None:
+            raise OperationRefused(f"{order.server} is no more")
         one = _UnderWay(order, server, began_at, min(_seconds(order, server), most_seconds), then)
         one.run = run
         self._under_way.append(one)

@@ -22,11 +22,12 @@ class OutputTail:
 
     Args:
         path: of the file that the game writes.
+        position: where in it to begin with what follows, unless the last lines are asked for before.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, position: int = 0) -> None:
         self._path = path
-        self._position = 0
+        self._position = position
         self._shown = b""
 
     def last_lines(self, count: int, max_bytes: int = MAX_BYTES) -> list[str]:
@@ -47,14 +48,15 @@ class OutputTail:
             number += 1
         return data.decode("utf-8", "replace").splitlines()[-count:] if count else []
 
-    def follow(self, wait: Callable[[float], None]) -> Iterator[str]:
-        """Give back what is printed after the last lines, for ever; what is printed while the file is rotated, too.
+    def follow(self, wait: Callable[[float], None], going_on: Callable[[], bool] = lambda: True) -> Iterator[str]:
+        """Give back what is printed after the last lines; what is printed while the file is rotated, too.
 
         Args:
             wait: is called with the seconds until the next look.
+            going_on: whether there is to be one.
         """
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        while True:
+        while going_on():
             data = self._news()
             self._shown = (self._shown + data)[-SEAM_BYTES:]
             if data:

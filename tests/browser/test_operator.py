@@ -39,7 +39,7 @@ def test_what_is_said_to_all_players_and_who_is_sent_away(meet: Meet, command: C
     status = command("status")
     assert "connected" in status
     assert "four: ada, ben" in status
-    assert command("kick", "four", "ben", "language") == "four: sent away\n"
+    assert command("kick", "four", "ben", "language") == "four: ben is sent away\n"
     ada, ben = people
     expect(ben.page.get_by_role("heading", level=1)).to_have_text("Hello, ben")
     expect(ben.page.locator("#trouble")).to_have_text("You were sent away: language.")

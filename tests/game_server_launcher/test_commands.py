@@ -63,7 +63,11 @@ def test_an_evening_of_a_host(place: Place, command: Command) -> None:
     assert place.wait_until_ready() != pid
 
     assert command("say", "four", "a", "restart", "at", "ten") == (0, "four: said\n", "")
-    assert command("kick", "four", "alice", "language") == (0, "four: sent away\n", "")
+    assert command("kick", "four", "alice", "language") == (
+        0,
+        "four: alice is sent away, if there is anybody of that name\n",
+        "",
+    )
     status, out, err = command("stop", "four")
     assert (status, err) == (0, "")
     assert re.fullmatch(r"four: stopped after \d+\.\d s \(ended with exit status 0\)\n", out)
@@ -134,3 +138,24 @@ def test_each_has_a_help(command: Command, name: str) -> None:
     status, out, err = command(name, "--help")
     assert (status, err) == (0, "")
     assert out.startswith(f"usage: game-server-launcher {name} ")
+
+
+def test_the_output_of_a_process_that_takes_the_place_is_followed_too(tmp_path: Path) -> None:
+    """As a change of the map leaves it: the file of the second process says that it is the server now."""
+
+    def save(place: str, role: str) -> None:
+        state = {"name": place, "state": "ready", "role": role, "output_from": 4}
+        (tmp_path / f"{place}.json").write_text(json.dumps(state))
+
+    for place in ("four", "four.2"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "output.log").write_text(f"old\n{place} is here\n")
+    save("four", "current")
+    command = [sys.executable, "-m", "game_server_launcher", "logs", "four", "-f", "-n1", f"--run-dir={tmp_path}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "four is here\n"
+        save("four", "predecessor")
+        save("four.2", "current")
+        assert following.stdout.readline() == "four.2 is here\n"
+        following.send_signal(signal.SIGINT)

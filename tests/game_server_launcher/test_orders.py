@@ -10,6 +10,7 @@ from game_server_launcher import control
 from game_server_launcher.gametables import Console
 from game_server_launcher.operations import OperationRefused
 from game_server_launcher.orders import MAX_UNDER_WAY, Orders
+from game_server_launcher.servers import RunningMatch
 from game_server_launcher.supervision import LAST_WORDS_SECONDS
 from tests.game_server_launcher.conftest import World
 from tests.game_server_launcher.consoles import connect, log_in, says
@@ -106,7 +107,13 @@ def test_words_are_said_at_once(desk: Desk) -> None:
     desk.world.ready()
     desk.give(control.Say("four", "hello"))
     desk.give(control.Kick("four", "alice"))
-    assert desk.said == [(True, "four: said"), (True, "four: sent away")]
+    desk.world.launcher.servers["four"].matches["m1"] = RunningMatch(players=["alice"], here={"alice": True})
+    desk.give(control.Kick("four", "alice"))
+    assert [text for succeeded, text in desk.said if succeeded] == [
+        "four: said",
+        "four: alice is sent away, if there is anybody of that name",
+        "four: alice is sent away",
+    ]
 
 
 def test_a_map_is_changed_when_it_is_played(make_world: MakeWorld, chess_with: Callable[..., Any]) -> None:
