@@ -154,7 +154,7 @@ class Launcher(CentralTask):
             self._idling.wake,
         )
         self._logs = LogDesk(self, self._listing, self._state_files)
-        commands = StdinCommands(runner)
+        self._commands = commands = StdinCommands(runner)
         self._builds = BuildDesk(self, folder, file_pool, games)
         self._controllers.match_is_over = self._builds.match_ended
         self.maps = MapChanger(self._consoles, commands, self._succession, self._builds.choose)
@@ -169,7 +169,7 @@ class Launcher(CentralTask):
             self._idling.wake,
         )
         votes = VoteDesk(self, self.maps, lambda news: self._login_server.tell(news), self._say)
-        self._consoles.players.votes = votes.said
+        self._consoles.players.votes = self._logs.votes = votes.said
         self._health = HealthDesk(self, self.servers, self._peer_of, self._supervision, work_pool)
         runaways = Runaways(self._supervision.end_as_crashed)
         self._figures = FigureKeeper(self, self.servers, work_pool, figures_seconds, runaways.measured)
@@ -396,8 +396,13 @@ class Launcher(CentralTask):
         self._delivery.when_idle(self._all_stopped.set)
 
     def _say(self, server: GameServer, text: str) -> None:
-        if not self._consoles.send(server, console.Say(text)):
-            self._controllers.send(server, protocol.Say(text=text))
+        if self._consoles.send(server, console.Say(text)) or self._controllers.send(server, protocol.Say(text=text)):
+            return
+        if server.game.commands is not None and server.game.commands.say:
+            try:
+                self._commands.say(server, text)
+            except ValueError as error:
+                logger.warning("%s cannot be told: %s", server.public_name, error)
 
     def _how_far(self, server: GameServer) -> str:
         step = self._succession.step_of(server)

@@ -6,6 +6,7 @@ the output took away before, nobody knows any more.
 """
 
 import logging
+from collections.abc import Callable
 
 from connhandler import CentralTask
 from game_server_launcher.events import printable, record
@@ -27,9 +28,13 @@ class LogDesk:
         central: whose task this runs in.
         listing: what the login server is told.
         state_files: of the servers.
+
+    Attributes:
+        votes: called with what a player says: a server, the player's name and the text.
     """
 
     def __init__(self, central: CentralTask, listing: Listing, state_files: StateFiles) -> None:
+        self.votes: Callable[[GameServer, str, str], None] = lambda server, player, text: None
         self._central = central
         self._listing = listing
         self._state_files = state_files
@@ -46,6 +51,8 @@ class LogDesk:
                 server.map = fact.map
             elif isinstance(fact, Said):
                 self._tell(server, f"{fact.player}: {fact.text}", logging.DEBUG)
+                if fact.player in server.everybody:
+                    self.votes(server, fact.player, fact.text)
         if server.answer is None:  # Else that is what counts.
             server.players = len(server.here)
         self._listing.changed(server)

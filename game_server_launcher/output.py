@@ -40,12 +40,14 @@ class OutputLog:
 
     Attributes:
         position: where in the file the lines begin that `new_lines` has not seen.
+        behind: the last call of `new_lines` did not come to the end of the file.
         dropped_bytes: output that was thrown away without ever having been in an older file.
     """
 
     def __init__(self, path: Path, max_bytes: int, files: int) -> None:
         self.path = path
         self.dropped_bytes = 0
+        self.behind = False
         self._begin = 0
         self._max_bytes = max_bytes
         self._files = files
@@ -85,6 +87,7 @@ class OutputLog:
         except FileNotFoundError:
             return []
         self.position += len(data)
+        self.behind = len(data) == READ_BYTES
         *lines, rest = (self._unfinished + data).split(b"\n")
         if lines and self._skipping:
             lines = lines[1:]

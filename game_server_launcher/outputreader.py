@@ -10,7 +10,7 @@ import msgspec
 
 from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import ReadyByOutput
-from game_server_launcher.logpatterns import Fact, LogPatterns
+from game_server_launcher.logpatterns import Fact, LogPatterns, Said
 from game_server_launcher.output import OutputLog
 
 MAX_FACTS = 200
@@ -43,6 +43,7 @@ class OutputReader:
         self._patterns = LogPatterns(game.log) if game.log else None
         self._log = log
         self._waiting: list[Fact] = []
+        self._catching_up = True
         self.waits = by_output
         self.follows = game.log is not None
 
@@ -59,6 +60,13 @@ class OutputReader:
                 ready = True
                 self.waits = False
             if self._patterns:
-                self._waiting = self._patterns.facts(lines)
+                self._waiting = self._heard(self._patterns.facts(lines))
         facts, self._waiting = self._waiting[:MAX_FACTS], self._waiting[MAX_FACTS:]
         return Seen(ready, facts)
+
+    def _heard(self, facts: list[Fact]) -> list[Fact]:
+        """Who is there follows from all that was printed; what players said before this launcher came is past."""
+        if not self._catching_up:
+            return facts
+        self._catching_up = self._log.behind
+        return [fact for fact in facts if not isinstance(fact, Said)]

@@ -7,11 +7,11 @@ import pytest
 
 from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import Log, ReadyByOutput
-from game_server_launcher.logpatterns import Joined
+from game_server_launcher.logpatterns import Joined, Said
 from game_server_launcher.output import OutputLog
 from game_server_launcher.outputreader import MAX_FACTS, OutputReader, Seen
 
-JOINS = Log(joined=r"^(?P<player>\w+) joins")
+JOINS = Log(joined=r"^(?P<player>\w+) joins", chat=r"^<(?P<player>\w+)> (?P<text>.*)")
 
 
 @pytest.fixture
@@ -54,3 +54,11 @@ def test_a_flood_is_told_in_portions_and_in_order(log: OutputLog, game: int) -> 
     told = [it.look().facts for _ in range(3)]
     assert [len(facts) for facts in told] == [MAX_FACTS, 50, 0]
     assert [fact for facts in told for fact in facts] == [Joined(f"p{number}") for number in range(MAX_FACTS + 50)]
+
+
+def test_what_players_said_before_this_launcher_came_is_past(log: OutputLog, game: int) -> None:
+    os.write(game, b"alice joins\n<alice> hello\n")
+    it = reader(log, ready=True)
+    assert it.look().facts == [Joined("alice")]
+    os.write(game, b"<alice> hello again\n")
+    assert it.look().facts == [Said("alice", "hello again")]

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from game_server_launcher.gametables import Commands, ReadyByStatus, Status
-from game_server_launcher.logpatterns import Joined
+from game_server_launcher.gametables import Commands, Log, ReadyByOutput, ReadyByStatus, Status
+from game_server_launcher.logpatterns import Joined, Said
 from game_server_launcher.operations import OperationRefused
 from game_server_launcher.statusformats import GameStatus
 from game_server_launcher.stdincommands import MAX_TEXT, harmless
 
+READY = ReadyByOutput(pattern="x")
 COMMANDS = Commands(say='say "{text}"', kick='kick "{player}" {reason}', map="map {map}")
 
 
@@ -93,3 +94,18 @@ def test_what_the_game_file_has_no_command_for(make_world: Callable[..., Any], c
         operations.kick("four", "alice")
     with pytest.raises(OperationRefused, match="does not say how its map is changed"):
         operations.change_map("four", "dm1")
+
+
+def test_players_vote_in_the_chat_that_the_output_shows(
+    make_world: Callable[..., Any], chess_with: Callable[..., Any]
+) -> None:
+    game = chess_with(commands=COMMANDS, log=Log(joined="(?P<player>.+) joins"), maps=["dm1", "dm2"], ready=READY)
+    world = make_world(game)
+    world.process_started()
+    world.happens("process_ready", "four", 1)
+    world.runner.take()
+    world.happens("process_said", "four", 1, [Joined("alice"), Said("mallory", "!map dm2"), Said("alice", "!map dm2")])
+    assert ("input", "four", "map dm2") in world.runner.take()
+    world.happens("process_said", "four", 1, [Said("alice", "!map nosuch")])
+    ((_, _, told),) = world.runner.take()
+    assert told.startswith('say "alice: ')
