@@ -149,12 +149,13 @@ class Runner:
     def _adopt(self, run: Run, found: Found) -> None:
         if not found.group:
             found = self._find(run, found)
+        # Also those of one that has ended: its players may still talk to them.
+        self._ports.given(found.port)
+        self._ports.given(found.console_port)
         process = GameProcess.adopt(found.group, found.created_at, found.pid) if found.group else None
         if process is None:
             self._not_found(run, found)
             return
-        self._ports.given(found.port)
-        self._ports.given(found.console_port)
         log = self._surroundings.output(run)
         log.go_on(found.output_from)
         is_frozen = found.was_frozen and process.is_stopped()

@@ -622,3 +622,15 @@ def test_a_stopped_group_obeys_term_and_kill(stage: Stage) -> None:
         wait_until(lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "stopped")  # type: ignore[misc]
         stage.runner.signal("four", number)
         assert stage.events.expect("process_exited")[2] == -number
+
+
+def test_the_port_of_a_process_that_has_ended_without_a_launcher_is_not_given_again_at_once(stage: Stage) -> None:
+    port = 43100
+    game = stage.game(WAIT, port=f"{port}-{port + 1}")
+    run = Run(server="four", number=1, game=game, token="the token")
+    stage.runner.adopt(run, found(2**22 + 1, 2**22 + 2, 1.0, port=port))
+    stage.events.expect("process_not_found")
+    stage.runner.start(run)
+    event = stage.events.expect("process_started")
+    stage.groups.append(event[7])
+    assert event[4] == port + 1
