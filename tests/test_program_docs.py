@@ -527,7 +527,7 @@ def test_the_quick_starts_and_the_examples_work(tmp_path: Path, capsys: pytest.C
     game = section(page_of("game_server"), "A game of your own")
     (tmp_path / "games").mkdir()
     (tmp_path / "games" / "coin_toss.toml").write_text(blocks(game, "toml")[0])
-    (tmp_path / "coin_toss.py").write_text(blocks(game, "python")[0])
+    (tmp_path / "coin_toss.py").write_text(blocks(game, "python")[-1])
     (four,) = blocks(section(page_of("game_server_launcher"), "Quick start"), "toml")
     (tmp_path / "games" / "four_in_a_row.toml").write_text(four)
     key = run(tmp_path, "login_server", "launcher", "add", "local")
