@@ -58,7 +58,7 @@ class Listing:
         self._changed.clear()
 
     def changed(self, server: GameServer) -> None:
-        """Something about a server has changed: it is told at once if it comes or goes, else soon."""
+        """Something about a server has changed. That it comes, goes or is in another state is told at once."""
         if self._login_server is None or server.role is not Role.CURRENT:
             return
         if server.name in self._told:
@@ -111,9 +111,14 @@ class Listing:
         self._login_server.send(RegisterServer(server=info))
         for fact in retell(server):
             self._login_server.send(fact)
+        self._progress.pop(server.name, None)
+        self._tell_progress(server)
 
     def _update_soon(self, server: GameServer) -> None:
-        if server.name not in self._changed and server.info() != self._told[server.name]:
+        if server.info().state != self._told[server.name].state:
+            self._changed.add(server.name)
+            self._update(server)  # Players may be waiting for that; and no state is to be passed over.
+        elif server.name not in self._changed and server.info() != self._told[server.name]:
             self._changed.add(server.name)
             self._central.call_later(UPDATE_SECONDS, self._update, server)
 
