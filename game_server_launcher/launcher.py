@@ -41,6 +41,7 @@ from game_server_launcher.gamefile import GameFile
 from game_server_launcher.gametables import Restart, StopBySignal
 from game_server_launcher.healthdesk import HealthDesk
 from game_server_launcher.history import History
+from game_server_launcher.host import GameRunner
 from game_server_launcher.idling import Idling
 from game_server_launcher.journal import Journal
 from game_server_launcher.listing import Listing
@@ -61,7 +62,7 @@ from game_server_launcher.statusdesk import Queries, StatusDesk
 from game_server_launcher.stdincommands import StdinCommands
 from game_server_launcher.stopping import patience
 from game_server_launcher.succession import Outcome, Succession, who_is_current
-from game_server_launcher.supervision import GameRunner, Supervision
+from game_server_launcher.supervision import Supervision
 from game_server_launcher.talk import TalkingPeer
 from game_server_launcher.votedesk import VoteDesk
 from login_server import protocol as login_protocol
@@ -335,7 +336,7 @@ class Launcher(CentralTask):
         self._supervision.stop(server)
         self.server_changed(server)
 
-    # --- what the supervision tells (supervision.Host) -------------------------------------------------
+    # --- what the supervision tells (host.Host) -------------------------------------------------
 
     def server_changed(self, server: GameServer) -> None:
         self._succession.server_changed(server)

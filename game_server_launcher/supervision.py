@@ -16,15 +16,16 @@ most: the next thing that happens to it if nothing else does.
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from connhandler import CentralTask, Timer
+from game_server_launcher.crashpolicy import after_crash
 from game_server_launcher.gametables import ReadyByController, ReadyByStatus
+from game_server_launcher.host import GameRunner, Host
 from game_server_launcher.logpatterns import Fact
-from game_server_launcher.runs import Found, ProcessEvents, Run
-from game_server_launcher.servers import MAX_CRASHES, READY_ONCE, GameServer, SavedServer, State, is_over
+from game_server_launcher.runs import Found, Run
+from game_server_launcher.servers import READY_ONCE, GameServer, SavedServer, State, is_over
 from game_server_launcher.sleeping import Sleeper
-from game_server_launcher.stopping import SignalledRunner, Stopper, describe_end, run_of
+from game_server_launcher.stopping import Stopper, describe_end, run_of
 
 logger = logging.getLogger(__name__)
 
@@ -33,54 +34,6 @@ LAST_WORDS_SECONDS = 2.0
 
 AWAY_SECONDS = 10.0
 """A controller that is away for longer may be that of a game that hangs: nobody new is sent there."""
-
-
-class GameRunner(SignalledRunner, Protocol):
-    """What is asked of a `Runner`; see there."""
-
-    def report_to(self, post: Callable[..., None], events: ProcessEvents) -> None: ...
-    def start(self, run: Run) -> None: ...
-    def adopt(self, run: Run, found: Found) -> None: ...
-
-
-class Host(Protocol):
-    """The program that these servers belong to; all in the central task."""
-
-    def server_changed(self, server: GameServer) -> None:
-        """Something that players, the state file or the login server should know has changed."""
-
-    def choose_game(self, server: GameServer) -> None:
-        """It is about to be started: set what it is to start."""
-
-    def crashed(self, server: GameServer) -> bool:
-        """It has crashed, or cannot be started; return whether it goes back to something else that it can start."""
-
-    def save_then(self, server: GameServer, then: Callable[[], None]) -> None:
-        """Write the state file, then call `then`."""
-
-    def run_began(self, server: GameServer) -> None:
-        """Its process runs."""
-
-    def run_frozen(self, server: GameServer) -> None:
-        """Its process is stopped where it is; `run_began` follows when it goes on."""
-
-    def ask_to_stop(self, server: GameServer, grace_seconds: float) -> bool:
-        """Say so to the server's controller or console; false if none is connected."""
-
-    def has_controller(self, server: GameServer) -> bool:
-        """Whether the server's controller or console is connected."""
-
-    def process_crashed(self, server: GameServer, how: str, status: int | None) -> None:
-        """The process has ended without having been asked to; `run_ended` follows."""
-
-    def run_ended(self, server: GameServer, reason: str) -> None:
-        """The process has ended and all it had to say was heard; matches that still run ended by `reason`."""
-
-    def game_said(self, server: GameServer, facts: list[Fact]) -> None:
-        """Its output says so."""
-
-    def all_stopped(self) -> None:
-        """After `stop_all`: no process is left."""
 
 
 class Supervision:
@@ -436,25 +389,13 @@ class Supervision:
             self._enter(server, State.STOPPED, "ended by itself")
 
     def _crashed(self, server: GameServer, how: str, ran_for: float = 0.0) -> None:
-        restart = server.game.restart
-        now = self._central.now
-        if restart.policy == "never":
-            logger.error("%s: crashed: %s; it is not to be restarted", server.name, how)
-            self._enter(server, State.FAILED, how)
+        verdict = after_crash(server, how, self._central.now, ran_for)
+        if verdict.given_up:
+            logger.error("%s: %s", server.name, verdict.given_up)
+            self._enter(server, State.FAILED, verdict.reason)
             return
-        recent = [at for at in server.crashes if at > now - restart.within_seconds]
-        server.crashes = [*recent[-MAX_CRASHES:], now]
-        if len(server.crashes) >= restart.crashes:
-            why = f"crashed {len(server.crashes)} times in {restart.within_seconds:g} s, last: {how}"
-            logger.error("%s: given up: %s", server.name, why)
-            self._enter(server, State.FAILED, why)
-            return
-        if ran_for > restart.within_seconds:
-            server.backoffs = 0
-        seconds = min(restart.first_seconds * 2**server.backoffs, restart.max_seconds)
-        server.backoffs = min(server.backoffs + 1, 32)
-        logger.warning("%s: crashed: %s; restarted in %g s", server.name, how, seconds)
-        self._restart_after(server, seconds, how)
+        logger.warning("%s: crashed: %s; restarted in %g s", server.name, how, verdict.seconds)
+        self._restart_after(server, verdict.seconds, how)
 
     def _restart_after(self, server: GameServer, seconds: float, why: str) -> None:
         server.restarts += 1
