@@ -40,17 +40,13 @@ class ControlClient:
         self._received: list[bytes] = []
         self._sock = socket.socket(socket.AF_UNIX)
         try:
-            self._sock.settimeout(ANSWER_SECONDS)
-            self._sock.connect(socket_path(folder))
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            self._sock.close()
-            raise NoLauncher(f"no launcher is running on the run folder {folder}") from error
-        except OSError as error:
-            self._sock.close()
-            raise ControlFailed(f"cannot talk to the launcher of {folder}: {error.strerror or error}") from error
-        answer = self.ask(Hello(versions=list(control.VERSIONS), program=PROGRAM))
-        if not isinstance(answer, Welcome):
-            raise ControlFailed(_sentence(answer))
+            self._connect(folder)
+            answer = self.ask(Hello(versions=list(control.VERSIONS), program=PROGRAM))
+            if not isinstance(answer, Welcome):
+                raise ControlFailed(_sentence(answer))
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, message: Message, seconds: float = ANSWER_SECONDS) -> Message:
         """Send a message and return the answer to it.
@@ -67,7 +63,7 @@ class ControlClient:
                     return answer
                 self._send(Pong())
         except TimeoutError as error:
-            raise ControlFailed(f"the launcher has not answered within {seconds:.0f} s") from error
+            raise ControlFailed(f"the launcher has not answered within {seconds:g} s") from error
         except (OSError, EOFError) as error:
             raise ControlFailed("the launcher has ended before it answered") from error
 
@@ -101,6 +97,15 @@ class ControlClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _connect(self, folder: Path) -> None:
+        try:
+            self._sock.settimeout(ANSWER_SECONDS)
+            self._sock.connect(socket_path(folder))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NoLauncher(f"no launcher is running on the run folder {folder}") from error
+        except OSError as error:
+            raise ControlFailed(f"cannot talk to the launcher of {folder}: {error.strerror or error}") from error
 
     def _send(self, message: Message) -> None:
         self._sock.sendall(encode_chunks(msgspec.json.encode(message)))
