@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from login_server.accounts import fold
 from login_server.gameclienthandler import PlayerPeer
@@ -15,6 +16,20 @@ from login_server.results import RecordedMatch
 from login_server.servers import ServerDirectory
 
 
+class Wait(Struct):
+    """A player's wait for a server that sleeps. `told` is what the player was told last of how far it is."""
+
+    server_id: str
+    told: str = ""
+
+
+class Woken(Struct):
+    """A server that is on its way to being ready: since when that is known, and how far it is, in words."""
+
+    at: float
+    progress: str = ""
+
+
 class State:
     """Shared by the desks.
 
@@ -23,6 +38,8 @@ class State:
         launchers: which launchers are logged in, by name.
         directory: the game servers.
         matchmaker: who waits for whom.
+        waits: by player, for a server that sleeps.
+        woken: by id, the servers that sleep no more and are not ready yet.
         revoked: by player, before when day passes were issued that are void.
         matches: those that go on, and the last that ended.
         counters: how often each thing has happened, refusals by their code.
@@ -35,6 +52,8 @@ class State:
         self.directory = ServerDirectory()
         self.matchmaker = Matchmaker()
         self.matches = MatchBook(recorded)
+        self.waits: dict[str, Wait] = {}
+        self.woken: dict[str, Woken] = {}
         self.revoked: dict[str, float] = {}
         self.counters: Counter[str] = Counter()
 
@@ -58,6 +77,8 @@ class State:
                 "launchers": {name: peer.name for name, peer in self.launchers.items()},
                 "servers": self.directory.servers,
                 "seats": self.directory.seats,
+                "waits": self.waits,
+                "woken": self.woken,
                 "revoked": self.revoked,
                 "wishes": self.matchmaker.wishes,
                 "running": self.matches.running,

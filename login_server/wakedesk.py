@@ -7,8 +7,6 @@ port has no process; its launcher is asked to start one, and tells how far that 
 import logging
 from collections.abc import Callable
 
-from msgspec import Struct
-
 from connhandler import CentralTask, Timer
 from login_server.gameclienthandler import PlayerPeer
 from login_server.gameserverlauncherhandler import LauncherPeer
@@ -17,7 +15,7 @@ from login_server.reception import Reception
 from login_server.refusal import Refusal
 from login_server.servernews import ServerNews
 from login_server.servers import check_owner, is_awake, owner
-from login_server.state import State
+from login_server.state import State, Wait, Woken
 
 logger = logging.getLogger(__name__)
 
@@ -29,19 +27,6 @@ LAUNCHER_VERSION = 2
 """The versions from which on the far end knows of servers that sleep."""
 
 BEGINNING = "the server is being woken"
-
-
-class Waiting(Struct):
-    """A player who waits for a server.
-
-    Attributes:
-        told: what the player was told last.
-    """
-
-    peer: PlayerPeer
-    server_id: str
-    timer: Timer
-    told: str = ""
 
 
 class WakeDesk:
@@ -64,9 +49,7 @@ class WakeDesk:
         self._central = central
         self._reception = reception
         self._state = state
-        self._waiting: dict[str, Waiting] = {}
-        self._woken_at: dict[str, float] = {}
-        self._progress: dict[str, str] = {}
+        self._timers: dict[str, Timer] = {}
 
     # --- what the match desk asks for ----------------------------------------------------------------
 
@@ -78,10 +61,10 @@ class WakeDesk:
         """
         self.forget(peer.player)
         self.wake(server)
-        timer = self._central.call_later(WAKE_SECONDS, self._too_late, peer.player)
-        self._waiting[peer.player] = Waiting(peer, server.server_id, timer)
+        self._state.waits[peer.player] = Wait(server.server_id)
+        self._timers[peer.player] = self._central.call_later(WAKE_SECONDS, self._too_late, peer.player)
         logger.info("player %s waits for %s to wake", peer.player, server.server_id)
-        self._tell(self._waiting[peer.player])
+        self._tell(peer.player)
 
     def wake(self, server: ServerInfo) -> None:
         """Ask for a server; more than once is no harm.
@@ -92,25 +75,24 @@ class WakeDesk:
         launcher = self._state.launchers[owner(server.server_id)]
         if launcher.version < LAUNCHER_VERSION:
             raise Refusal("server_not_ready", f"the server {server.server_id} is {server.state}")
-        self._woken_at.setdefault(server.server_id, self._central.now)
+        self._state.woken.setdefault(server.server_id, Woken(self._central.now))
         launcher.send(WakeServer(server_id=server.server_id))
 
     def forget(self, player: str) -> None:
         """The player is gone, or wants something else."""
-        waiting = self._waiting.pop(player, None)
-        if waiting is not None:
-            waiting.timer.cancel()
+        if self._state.waits.pop(player, None) is not None:
+            self._timers.pop(player).cancel()
 
     def progress(self, server_id: str) -> str:
         """How far a server is that is being woken, in words."""
-        progress = self._progress.get(server_id)
+        progress = self._progress(server_id)
         return f"{BEGINNING}: {progress}" if progress else BEGINNING
 
     @property
     def too_slow(self) -> set[str]:
         """The servers that should be awake by now, and are not."""
         late = self._central.now - WAKE_SECONDS
-        return {server_id for server_id, woken_at in self._woken_at.items() if woken_at <= late}
+        return {server_id for server_id, woken in self._state.woken.items() if woken.at <= late}
 
     # --- what launchers say --------------------------------------------------------------------------
 
@@ -118,9 +100,9 @@ class WakeDesk:
         check_owner(peer.launcher, message.server_id)
         if message.server_id not in self._state.directory.servers:
             return
-        self._progress[message.server_id] = message.text
-        for waiting in self._waiting_for(message.server_id):
-            self._tell(waiting)
+        self._state.woken.setdefault(message.server_id, Woken(self._central.now)).progress = message.text
+        for player in self._waiting_for(message.server_id):
+            self._tell(player)
         self.news.tell_soon()
 
     def server_changed(self, server_id: str) -> None:
@@ -131,39 +113,44 @@ class WakeDesk:
                 return
             self._refuse_all(server_id, f"the server {server_id} is {server.state}")
         elif server is None:
-            words = self._progress.get(server_id) or f"there is no server {server_id} any more"
-            self._refuse_all(server_id, words)
-        for waiting in self._waiting_for(server_id):
-            self.forget(waiting.peer.player)
+            self._refuse_all(server_id, self._progress(server_id) or f"there is no server {server_id} any more")
+        for player in self._waiting_for(server_id):
+            self.forget(player)
+            peer = self._state.players[player]
             try:
-                self.grant(waiting.peer, server_id)
+                self.grant(peer, server_id)
             except Refusal as refusal:
-                self._reception.refuse(waiting.peer, JoinServer(server_id), refusal)
-        self._woken_at.pop(server_id, None)
-        self._progress.pop(server_id, None)
+                self._reception.refuse(peer, JoinServer(server_id), refusal)
+        self._state.woken.pop(server_id, None)
 
     # --- one who waits -------------------------------------------------------------------------------
 
-    def _waiting_for(self, server_id: str) -> list[Waiting]:
-        return [waiting for waiting in self._waiting.values() if waiting.server_id == server_id]
+    def _waiting_for(self, server_id: str) -> list[str]:
+        return [player for player, wait in self._state.waits.items() if wait.server_id == server_id]
 
-    def _tell(self, waiting: Waiting) -> None:
-        reason = self.progress(waiting.server_id)
-        if reason != waiting.told and waiting.peer.version >= PLAYER_VERSION:
-            waiting.told = reason
-            waiting.peer.send(JoinPending(server_id=waiting.server_id, reason=reason))
+    def _progress(self, server_id: str) -> str:
+        woken = self._state.woken.get(server_id)
+        return woken.progress if woken else ""
+
+    def _tell(self, player: str) -> None:
+        wait, peer = self._state.waits[player], self._state.players[player]
+        reason = self.progress(wait.server_id)
+        if reason != wait.told and peer.version >= PLAYER_VERSION:
+            wait.told = reason
+            peer.send(JoinPending(server_id=wait.server_id, reason=reason))
 
     def _too_late(self, player: str) -> None:
-        server_id = self._waiting[player].server_id
-        progress = self._progress.get(server_id) or "its launcher tells nothing of it"
-        self._refuse(self._waiting[player], f"{server_id} is not ready after {WAKE_SECONDS:g} s: {progress}")
+        server_id = self._state.waits[player].server_id
+        progress = self._progress(server_id) or "its launcher tells nothing of it"
+        self._refuse(player, f"{server_id} is not ready after {WAKE_SECONDS:g} s: {progress}")
 
     def _refuse_all(self, server_id: str, words: str) -> None:
-        for waiting in self._waiting_for(server_id):
-            self._refuse(waiting, words)
+        for player in self._waiting_for(server_id):
+            self._refuse(player, words)
 
-    def _refuse(self, waiting: Waiting, words: str) -> None:
-        logger.info("player %s waits for %s no more: %s", waiting.peer.player, waiting.server_id, words)
-        self.forget(waiting.peer.player)
+    def _refuse(self, player: str, words: str) -> None:
+        server_id = self._state.waits[player].server_id
+        logger.info("player %s waits for %s no more: %s", player, server_id, words)
+        self.forget(player)
         refusal = Refusal("server_not_woken", words)
-        self._reception.refuse(waiting.peer, JoinServer(waiting.server_id), refusal)
+        self._reception.refuse(self._state.players[player], JoinServer(server_id), refusal)
