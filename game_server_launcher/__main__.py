@@ -115,6 +115,7 @@ def launch(argv: Sequence[str]) -> int:
             runner,
             consoles,
             queries,
+            read_games=read_games,
             file_pool=files,
             work_pool=work,
             leave_running=config.leave_running,
@@ -137,7 +138,7 @@ def launch(argv: Sequence[str]) -> int:
             handlers += _open_page(PageHandler("page", config.page_address, config.page_port, queue), launcher.page)
         service = Service(launcher, handlers, [files, work])
         hurry = Hurry(launcher.post, launcher.hurry)
-        again = gevent.signal_handler(signal.SIGHUP, launcher.post, launcher.reload, read_games)
+        again = gevent.signal_handler(signal.SIGHUP, launcher.post, launcher.reload)
         try:
             return service.run()
         finally:

@@ -39,12 +39,18 @@ class BuildDesk:
         """Keep what is accepted now, so that the next launcher knows a changed file from it."""
         self._save()
 
-    def reload(self, load: Callable[[], list[GameFile]]) -> None:
-        """Read the game files anew with `load`, which is called in a worker thread."""
+    def reload(self, load: Callable[[], list[GameFile]], then: Callable[[bool, str], None] | None = None) -> None:
+        """Read the game files anew with `load`, which is called in a worker thread; `then(succeeded, sentence)`."""
+
+        def read(games: list[GameFile] | None, error: BaseException | None) -> None:
+            succeeded, text = self._read(games, error)
+            if then is not None:
+                then(succeeded, text)
+
         try:
-            self._central.perform(self._pool, load, then=self._read)
+            self._central.perform(self._pool, load, then=read)
         except Busy as error:
-            logger.error("the game files are not read anew: %s", error)
+            read(None, error)
 
     def choose(self, server: GameServer) -> tuple[GameFile, bool]:
         """What a server is to start now, and whether that is on trial."""
@@ -81,17 +87,18 @@ class BuildDesk:
         self._save()
         return True
 
-    def _read(self, games: list[GameFile] | None, error: BaseException | None) -> None:
-        if isinstance(error, GameFileError | OSError):
-            logger.error("the game files are not taken: %s", error)
-        elif error is not None:
-            logger.error("the game files cannot be read anew", exc_info=error)
-        told = [sentence for sentence in map(self._book.offer, games or []) if sentence]
+    def _read(self, games: list[GameFile] | None, error: BaseException | None) -> tuple[bool, str]:
+        """Take what was read; return whether it could be, and what comes of it."""
+        if games is None:
+            expected = isinstance(error, GameFileError | OSError | Busy)
+            logger.error("the game files are not taken: %s", error, exc_info=None if expected else error)
+            return False, f"the game files are not taken: {error}"
+        told = [sentence for sentence in map(self._book.offer, games) if sentence]
+        told = told or ["nothing has changed in the game files"]
         for sentence in told:
             logger.info("%s", sentence)
-        if games is not None and not told:
-            logger.info("the game files have not changed")
         self._save()
+        return True, "\n".join(told)
 
     def _tell(self, server: GameServer, level: int, text: str) -> None:
         record(server.events, self._central.now, text)

@@ -135,7 +135,7 @@ def _follow(tail: OutputTail, folder: Path, server: SavedServer) -> SavedServer:
     return successors[0]
 
 
-def _order(options: argparse.Namespace, order: control.Order) -> None:
+def _order(options: argparse.Namespace, order: control.Order | control.Reload) -> None:
     with ControlClient(_folder(options)) as client:
         print(client.carry_out(order, WAIT_SECONDS))
 
@@ -164,6 +164,10 @@ def _change_map(options: argparse.Namespace) -> None:
     _order(options, control.ChangeMap(options.server, options.map))
 
 
+def _reload(options: argparse.Namespace) -> None:
+    _order(options, control.Reload())
+
+
 SERVER = Word("server", "its name, as 'status' shows it")
 COMMANDS = {
     "check": Command(
@@ -183,6 +187,7 @@ COMMANDS = {
         (SERVER, Word("player", "the name"), Word("reason", "what the player is told", "*")),
         _kick,
     ),
+    "reload": Command("let the launcher read its game files anew, and say what comes of them", (), _reload),
     "map": Command("change the map of a server", (SERVER, Word("map", "the new one")), _change_map),
 }
 

@@ -82,6 +82,10 @@ class ShowStatus(Message):
     """Answer: `Status`."""
 
 
+class Reload(Message):
+    """Read the game files anew. Answer: `Done`, when it is clear what comes of them."""
+
+
 class Order(Message):
     """Base of what is to be done to a server. Answer: `Done`, or `Refused` when nothing was begun."""
 
@@ -130,5 +134,5 @@ class Done(Message):
 
 
 AnyOrder = Restart | Stop | Start | Say | Kick | ChangeMap
-FromOperator = Hello | Pong | ShowStatus | AnyOrder
+FromOperator = Hello | Pong | ShowStatus | Reload | AnyOrder
 ToOperator = Welcome | Ping | Refused | ShuttingDown | Status | Done

@@ -76,7 +76,7 @@ class ControlClient:
             raise ControlFailed(_sentence(answer))
         return answer.launcher
 
-    def carry_out(self, order: control.Order, seconds: float) -> str:
+    def carry_out(self, order: control.Order | control.Reload, seconds: float) -> str:
         """Let the launcher carry an order out; return the sentence that says what came of it.
 
         Raises:

@@ -20,9 +20,17 @@ class ControlDesk:
         program: its name, for `Welcome`.
         status: tells how the launcher stands.
         orders: carries orders out.
+        reload: reads the game files anew, and says what comes of that.
     """
 
-    def __init__(self, program: str, status: Callable[[], LauncherStatus], orders: Orders) -> None:
+    def __init__(
+        self,
+        program: str,
+        status: Callable[[], LauncherStatus],
+        orders: Orders,
+        reload: Callable[[Callable[[bool, str], None]], None],
+    ) -> None:
+        self._reload = reload
         self._program = program
         self._status = status
         self._orders = orders
@@ -33,6 +41,7 @@ class ControlDesk:
             (OperatorPeer, Hello): self.hello,
             (OperatorPeer, Pong): self.pong,
             (OperatorPeer, control.ShowStatus): self.show_status,
+            (OperatorPeer, control.Reload): self.reload,
             (OperatorPeer, Order): self.order,
         }
 
@@ -49,6 +58,10 @@ class ControlDesk:
     def show_status(self, peer: OperatorPeer, message: control.ShowStatus) -> None:
         self._check_greeted(peer)
         peer.send(control.Status(launcher=self._status()))
+
+    def reload(self, peer: OperatorPeer, message: control.Reload) -> None:
+        self._check_greeted(peer)
+        self._reload(lambda succeeded, text: peer.send(control.Done(succeeded, text)))
 
     def order(self, peer: OperatorPeer, message: Order) -> None:
         self._check_greeted(peer)

@@ -84,6 +84,7 @@ class Launcher(CentralTask):
         runner: of the processes.
         consoles: the connections to those that have one.
         queries: to those that can be asked by UDP.
+        read_games: reads the game files anew, in a worker thread.
         file_pool: of one thread, for the journal and the state files.
         work_pool: for measuring.
         leave_running: at the end, leave the processes running.
@@ -108,6 +109,7 @@ class Launcher(CentralTask):
         consoles: ConsoleConnections,
         queries: Queries,
         *,
+        read_games: Callable[[], list[GameFile]],
         file_pool: WorkerPool,
         work_pool: WorkerPool,
         leave_running: bool = False,
@@ -118,6 +120,7 @@ class Launcher(CentralTask):
         super().__init__("launcher", **kwargs)
         self.launcher_name = name
         self._leave_running = leave_running
+        self._read_games = read_games
         self.servers = {
             server: GameServer(name=server, server_id=f"{name}/{server}", game=game)
             for game in games
@@ -179,7 +182,7 @@ class Launcher(CentralTask):
         )
         self._history = History(self, lambda: self.overview.current, figures_seconds)
         orders = Orders(self, self.servers, self.operations)
-        control_desk = ControlDesk(PROGRAM, self.overview.status, orders)
+        control_desk = ControlDesk(PROGRAM, self.overview.status, orders, self.reload)
         self.page = PageDesk(self, self.servers, folder, work_pool, self.overview, self._history, orders)
         self._login_server = LoginServerDesk(
             PROGRAM,
@@ -267,9 +270,9 @@ class Launcher(CentralTask):
         self._builds.start()
         self._idling.start()
 
-    def reload(self, load: Callable[[], list[GameFile]]) -> None:
-        """Read the game files anew; what comes of it is logged."""
-        self._builds.reload(load)
+    def reload(self, then: Callable[[bool, str], None] | None = None) -> None:
+        """Read the game files anew; what comes of it is logged, and told to `then`."""
+        self._builds.reload(self._read_games, then)
 
     def on_shutdown(self) -> Event:
         if self._leave_running:

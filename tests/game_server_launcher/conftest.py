@@ -123,6 +123,7 @@ class World:
 
     def __init__(self, path: Path, games: list[GameFile], **options: Any) -> None:
         self.path = path
+        self.read_games: Callable[[], list[GameFile]] = lambda: games
         self.clock = ManualClock()
         self.runner = FakeRunner()
         self.consoles = FakeConsoles()
@@ -137,6 +138,7 @@ class World:
             self.runner,
             self.consoles,
             self.queries,
+            read_games=lambda: self.read_games(),
             file_pool=self.pools[0],
             work_pool=self.pools[1],
             clock=self.clock,

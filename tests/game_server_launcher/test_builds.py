@@ -37,7 +37,8 @@ class Place:
         self._matches = 0
 
     def reload(self, *games: GameFile) -> None:
-        self.world.launcher.reload(lambda: list(games))
+        self.world.read_games = lambda: list(games)
+        self.world.launcher.reload()
         self.world.settle()
 
     def command(self, name: str) -> str:
@@ -187,8 +188,11 @@ def test_files_that_are_wrong_change_nothing(place: Place, caplog: pytest.LogCap
     def load() -> list[GameFile]:
         raise GameFileError("chess.toml: not TOML")
 
-    place.world.launcher.reload(load)
+    place.world.read_games = load
+    told: list[tuple[bool, str]] = []
+    place.world.launcher.reload(lambda *outcome: told.append(outcome))
     place.world.settle()
+    assert told == [(False, "the game files are not taken: chess.toml: not TOML")]
     assert "the game files are not taken: chess.toml: not TOML" in caplog.text
 
 

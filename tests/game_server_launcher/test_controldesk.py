@@ -57,6 +57,12 @@ def test_an_order_is_answered_when_it_is_done(world: World, operator: Operator) 
     assert operator.failure is None
 
 
+def test_game_files_are_read_anew(world: World, operator: Operator) -> None:
+    operator.receives(world.launcher, control.Reload())
+    world.settle()
+    assert operator.take() == [control.Done(True, "nothing has changed in the game files")]
+
+
 def test_an_operator_who_is_gone_is_no_trouble(world: World, operator: Operator) -> None:
     controller = world.ready()
     operator.receives(world.launcher, control.Restart("four"))
