@@ -13,6 +13,7 @@ const ARMED_MILLISECONDS = 4000;
 /** So long it is shown that something was done. */
 const SHOWN_MILLISECONDS = 20_000;
 const IDLE = new Set(["stopped", "failed", "waiting to be restarted", "asleep"]);
+const OVER = new Set(["stopped", "failed"]);
 const LABELS = { restart: "Restart", stop: "Stop", start: "Start" };
 
 let made = 0;
@@ -60,7 +61,7 @@ export class Card {
       ["Port", here ? String(port) : "–"],
       ["Up", here ? duration(now - server.started_at) : "–"],
       ["Restarts", String(server.restarts)],
-      ["Crashes", String(server.crashes)],
+      ["Recent crashes", String(server.crashes)],
       ["Process", here ? String(pid) : "–"],
     ]);
     this.#cpu.show(this.#samples.map(([at, cpu]) => [at, cpu]), now, here ? server.cpu_percent : null);
@@ -69,7 +70,7 @@ export class Card {
       this.#samples.map(([at, , bytes]) => [at, inMebibytes(bytes)]), now, here ? inMebibytes(server.rss_bytes) : null,
     );
     this.#showNames(server.names);
-    this.#showButtons(IDLE.has(state));
+    this.#showButtons(state);
     fill(this.#parts["players-known"], server.names);
     fill(this.#parts["maps-known"], server.maps);
     if (this.#open === "events") this.#showEvents();
@@ -123,10 +124,9 @@ export class Card {
     }));
   }
 
-  #showButtons(idle) {
-    for (const button of this.element.querySelectorAll("button[data-order]")) {
-      show(button, (button.dataset.order === "start") === idle);
-    }
+  #showButtons(state) {
+    const shown = { restart: !IDLE.has(state), stop: !OVER.has(state), start: IDLE.has(state) };
+    for (const button of this.element.querySelectorAll("button[data-order]")) show(button, shown[button.dataset.order]);
   }
 
   #showEvents() {

@@ -137,6 +137,7 @@ def test_a_server_is_stopped_and_started(visit: Visit) -> None:
     five.get_by_role("button", name="Stop").click()
     expect(five.locator(".badge")).to_have_text("stopped")
     expect(five.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(five.get_by_role("button", name="Restart")).to_be_hidden()
     expect(page.locator("#totals")).to_contain_text("1 of 2")
     five.get_by_role("button", name="Start").click()
     expect(five.locator(".badge")).to_have_text("ready")
