@@ -19,7 +19,7 @@ iot: $(VENV)/installed-iot ## set up, then serve a page of simulated devices unt
 	@exec $(BIN)/python -m examples.iot_web
 
 test: lint tools ## set up, then lint and run every test
-	timeout -s KILL 1500 $(BIN)/python -m pytest -m "not slow and not big_game"
+	timeout -s KILL 3000 $(BIN)/python -m pytest -m "not slow and not big_game"
 
 tools:
 	@tests/tools.sh
