@@ -79,6 +79,7 @@ def test_a_minimal_file_has_sensible_defaults(tmp_path: Path) -> None:
     assert game.ready == ReadyByController(seconds=30)
     assert game.stop == StopByController(seconds=10, term_seconds=10)
     assert game.admission.by == "open"
+    assert (game.idle.action, game.idle.after_seconds, game.idle.start) == ("run", 300, "at-once")
     assert game.restart.policy == "always"
     assert (game.restart.first_seconds, game.restart.max_seconds) == (1, 60)
     assert (game.restart.crashes, game.restart.within_seconds) == (5, 60)
@@ -158,6 +159,9 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
         (MINIMAL + '[console]\nkind = "econ"\nport = 1', "unknown key 'console.port'; Expected one of: kind"),
         (MINIMAL + '[admission]\nby = "ticket"', "admission.by is 'ticket'; Expected one of: open, name, address"),
         (MINIMAL + '[admission]\nby = "name"', "'name' needs a [console], to kick others - at `admission.by`"),
+        (MINIMAL + '[idle]\naction = "sleep"', "idle.action is 'sleep'; Expected one of: run, freeze, stop"),
+        (MINIMAL + '[idle]\nstart = "later"', "idle.start is 'later'; Expected one of: at-once, on-demand"),
+        (MINIMAL + "[idle]\nafter_seconds = 0", "Expected `float` > 0.0 - at `idle.after_seconds`"),
         (MINIMAL + '[files]\nx = "{console_port}"', "unknown placeholder {console_port}; Expected one of:"),
         (MINIMAL + '[files]\nx = "{console_password}"', "unknown placeholder {console_password}; Expected one of:"),
         (MINIMAL + '[files]\n"../x" = ""', "Expected `str` matching regex"),
