@@ -71,7 +71,8 @@ class VoteDesk:
         else:
             self._announce(server, ballot, "")
             voices = ", ".join(f"{one} {count}" for one, count in ballot.counts.items())
-            self._say(server, f"vote for the map: {voices}; {self._needed(server)} needed. Say '{CHAT_COMMAND} NAME'")
+            how = f". Say '{CHAT_COMMAND} NAME'" if hears_chat(server) else ""
+            self._say(server, f"vote for the map: {voices}; {self._needed(server)} needed{how}")
 
     def said(self, server: GameServer, player: str, text: str) -> None:
         """A player has said something in a game's chat, which may be a vote."""
@@ -133,3 +134,9 @@ def players_of(server: GameServer, now: float) -> list[str]:
         return server.names
     here = [player for match in server.matches.values() for player, is_here in match.here.items() if is_here]
     return list(dict.fromkeys(here)) or [player for player, seat in server.seats.items() if seat.expires_at > now]
+
+
+def hears_chat(server: GameServer) -> bool:
+    """Whether what players say in the game comes here."""
+    log = server.game.log
+    return server.game.console is not None or (log is not None and log.chat != "")

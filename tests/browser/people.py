@@ -12,7 +12,7 @@ DESKTOP = (1280, 800)
 PHONE = (360, 740)
 TOUCHABLE = 44
 """The least width and height of what is tapped, in CSS pixels (WCAG 2.5.5)."""
-TOO_SMALL = """least => [...document.querySelectorAll("button, a, input, .choice label")].filter(element => {
+TOO_SMALL = """least => [...document.querySelectorAll("button, a, input, select, .choice label")].filter(element => {
     const { width, height } = element.getBoundingClientRect();
     return element.checkVisibility() && (width < least || height < least);
 }).map(element => element.outerHTML)"""

@@ -109,3 +109,15 @@ def test_players_vote_in_the_chat_that_the_output_shows(
     world.happens("process_said", "four", 1, [Said("alice", "!map nosuch")])
     ((_, _, told),) = world.runner.take()
     assert told.startswith('say "alice: ')
+
+
+def test_who_can_vote_in_the_chat_is_told_how(make_world: Callable[..., Any], chess_with: Callable[..., Any]) -> None:
+    log = Log(joined="(?P<player>.+) joins", chat="(?P<player>.+): (?P<text>.+)")
+    world = make_world(chess_with(commands=COMMANDS, log=log, maps=["dm1", "dm2"], ready=READY))
+    world.process_started()
+    world.happens("process_ready", "four", 1)
+    world.runner.take()
+    world.happens("process_said", "four", 1, [Joined("alice"), Joined("bob")])
+    world.happens("process_said", "four", 1, [Said("alice", "!map dm2")])
+    ((_, _, told),) = world.runner.take()
+    assert told.endswith("dm2 1, 2 needed. Say '!map NAME'\"")

@@ -7,7 +7,7 @@ import pytest
 
 from game_server_launcher import gameconsolehandler as console
 from game_server_launcher.gametables import Console, MapChange, Vote
-from game_server_launcher.protocol import HandOver, PlayerCountChanged
+from game_server_launcher.protocol import HandOver, PlayerCountChanged, Say
 from game_server_launcher.servers import Client
 from login_server.protocol import (
     MapVoteCast,
@@ -66,6 +66,11 @@ def test_more_than_half_choose_and_the_map_is_changed(place: Place) -> None:
     place.world.ready("four.2", pid=2000, port=7001)
     assert place.world.runner.runs["four.2"].game.map == "huge"
     assert HandOver() in place.controller.take()
+
+
+def test_players_of_a_game_without_a_console_are_not_told_to_say_what_nobody_hears(place: Place) -> None:
+    place.vote("ann", "large")
+    assert Say(text="vote for the map: large 1; 2 needed") in place.controller.take()
 
 
 def test_a_vote_that_finds_no_majority_ends(place: Place) -> None:
@@ -134,7 +139,7 @@ def test_a_word_in_the_chat_is_a_vote(make_world: Make, chess_with: Make) -> Non
     fake.receives(world.launcher, console.Said(client_id=0, mode=1, name="ann", text="!map dm2"))
     (said,) = fake.take()
     assert isinstance(said, console.Say)
-    assert said.text.startswith("vote for the map: dm2 1; 2 needed")
+    assert said.text == "vote for the map: dm2 1; 2 needed. Say '!map NAME'"
     fake.receives(world.launcher, console.Said(client_id=1, mode=1, name="bob", text="!map moon"))
     assert fake.take() == [console.Say("bob: there is no map 'moon'; its maps are: dm1, dm2")]
     fake.receives(world.launcher, console.Said(client_id=1, mode=1, name="bob", text="!map dm2"))

@@ -5,7 +5,7 @@ import { Game } from "./game.js";
 import { GameServer, REPLACED } from "./gameserver.js";
 import { LoginServer } from "./loginserver.js";
 import { remember, remembered } from "./session.js";
-import { ending, mistake, refusal, sentence, story } from "./words.js";
+import { ending, mistake, refusal, sentence, standing, story } from "./words.js";
 
 export const GAME = "four_in_a_row";
 /** The game id of a ticket to a server, without a match. */
@@ -35,6 +35,8 @@ export class Client {
   missed = null;
   /** Who wants to play this player: names, those who came first first. */
   requests = [];
+  /** What was last said of the vote for the next map; empty for nothing. */
+  voteNews = "";
   /** The way to the game: { state, text, serverId }, state being one of going, open, moving, lost, replaced, ended;
    * null in the lobby. */
   visit = null;
@@ -141,6 +143,17 @@ export class Client {
     this.#want({ type: "join_server", server_id: serverId }, { serverId });
   }
 
+  /** The server that is played on, if its next map may be voted for, and who counts the votes can be asked. */
+  get voteServer() {
+    const server = this.online && this.playing ? this.servers.get(this.visit.serverId) : undefined;
+    return server?.maps.some(name => name !== server.map) ? server : null;
+  }
+
+  voteFor(map) {
+    const server = this.voteServer;
+    if (server) this.#login.send({ type: "vote_map", server_id: server.server_id, map });
+  }
+
   cancelMatch() {
     if (!this.#login.send({ type: "cancel_match" })) this.wish = null;
     this.#view.changed();
@@ -173,6 +186,7 @@ export class Client {
     this.#gameServer = null;
     this.game = null;
     this.visit = null;
+    this.voteNews = "";
     remember({ game: null });
     this.#view.changed();
   }
@@ -232,6 +246,9 @@ export class Client {
       case "match_requests":
         this.#requested(message.requests);
         break;
+      case "map_vote":
+        if (this.visit?.serverId === message.server_id) this.#saidOfVote(standing(message));
+        break;
       case "match_found":
         this.#view.announce(`Matched with ${message.players.filter(name => name !== this.name).join(" and ")}.`);
         this.#goWithTicket(message, message.match_id);
@@ -271,7 +288,13 @@ export class Client {
   #forgetNews() {
     this.missed = null;
     this.requests = [];
+    this.voteNews = "";
     this.#next = "";
+  }
+
+  #saidOfVote(text) {
+    this.voteNews = text;
+    this.#view.announce(text);
   }
 
   /** With whom the match is that goes on without this player. */
@@ -300,6 +323,8 @@ export class Client {
     } else if (message.about === "find_match" || message.about === "join_server") {
       this.wish = null;
       this.trouble = refusal(message);
+    } else if (message.about === "vote_map") {
+      this.#saidOfVote(refusal(message));
     }
     // Refusals about nothing come before the connection ends, which says enough; one about a wait that has just
     // ended by itself needs no word.

@@ -3,6 +3,7 @@
 import { Board } from "./board.js";
 import { discPicture } from "./discs.js";
 import { fillList, find, make, setAttribute, show, write } from "./dom.js";
+import { VoteForm } from "./voteform.js";
 import { COLOURS, result } from "./words.js";
 
 const SECOND = 1000;
@@ -11,12 +12,14 @@ const KEYS = "123456789";
 export class GameScreen {
   #client;
   #board;
+  #voteForm;
   #timer = 0;
   #wasOver = false;
 
   constructor(client) {
     this.#client = client;
     this.#board = new Board(find("board"), column => client.drop(column));
+    this.#voteForm = new VoteForm(client);
     find("resign").addEventListener("click", () => find("resign-dialog").showModal());
     find("resign-dialog").addEventListener("close", event => {
       if (event.target.returnValue === "resign") client.resign();
@@ -65,6 +68,7 @@ export class GameScreen {
     show(find("resign"), playing && open);
     show(find("play-here"), visit.state === "replaced");
     show(find("keys"), playing && open);
+    this.#voteForm.render();
     if (!playing && find("resign-dialog").open) find("resign-dialog").close();
     // The button that was pressed last may be gone with the game.
     if (over && !this.#wasOver && hasNoFocus()) find("turn-title").focus();
@@ -115,6 +119,7 @@ export class GameScreen {
   }
 
   #pressed(event) {
+    if (event.target.tagName === "SELECT") return; // which finds its options by what is typed
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat;
     const column = KEYS.indexOf(event.key);
     if (column >= (this.#client.game?.width ?? 0)) return;

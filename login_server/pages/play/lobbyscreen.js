@@ -2,7 +2,7 @@
 
 import { GAME } from "./client.js";
 import { fillList, find, make, setAttribute, show, write } from "./dom.js";
-import { count, sentence } from "./words.js";
+import { company, count, sentence } from "./words.js";
 
 export class LobbyScreen {
   #client;
@@ -106,7 +106,7 @@ function createRow() {
   const join = make("button", "secondary small");
   join.type = "button";
   return make("li", "server",
-    make("div", "what", make("span", "name"), make("span", "faint small")),
+    make("div", "what", make("span", "name"), make("span", "faint small"), make("span", "small")),
     make("div", "seats", make("span", "number"), meter),
     join,
     make("span", "faint small unplayable"));
@@ -119,6 +119,9 @@ function updateRow(row, server, canJoin) {
   const asleep = server.state === "sleeping" ? "asleep" : "";
   const parts = [playable ? "" : server.game, server.map, server.region, server.server_id, asleep];
   write(what.children[1], parts.filter(Boolean).join(" · "));
+  write(what.children[2], `Here: ${company(server.names)}`);
+  setAttribute(what.children[2], "title", server.names.join(", "));
+  show(what.children[2], server.names.length > 0);
   write(seats.children[0], `${server.players} of ${server.capacity} players`);
   const share = server.capacity ? Math.min(1, server.players / server.capacity) : 1;
   seats.children[1].firstElementChild.style.width = `${Math.round(share * 100)}%`;

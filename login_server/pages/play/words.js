@@ -2,6 +2,12 @@
 
 export const COLOURS = ["red rings", "yellow stars"];
 
+/** How many names, and how much of each, are in a line that says who is somewhere. */
+const NAMED = 3;
+const NAME_LENGTH = 24;
+/** How many maps are told of in a vote. */
+const MAPS = 4;
+
 const REFUSALS = {
   wrong_login: "That name and password do not go together. Check both and try again.",
   name_taken: "That name is taken. Choose another one, or log in if it is yours.",
@@ -25,6 +31,7 @@ const REFUSALS = {
 /** A `refused` message of the login server in words. */
 export function refusal(message) {
   if (message.code === "bad_partner") return `Nobody can be asked for by that name: ${message.message}.`;
+  if (message.code === "vote_refused") return `Your vote does not count: ${message.message}.`;
   return REFUSALS[message.code] ?? sentence(message.message);
 }
 
@@ -36,6 +43,24 @@ export function sentence(text) {
 
 export function count(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;
+}
+
+/** Who is somewhere, in a short line, however many and long their names are. */
+export function company(names) {
+  const first = names.slice(0, NAMED).map(shortened).join(", ");
+  return names.length > NAMED ? `${first} and ${names.length - NAMED} more` : first;
+}
+
+function shortened(name) {
+  const letters = [...name];
+  return letters.length > NAME_LENGTH ? `${letters.slice(0, NAME_LENGTH - 1).join("")}…` : name;
+}
+
+/** How a vote for the next map stands, or what came of it. */
+export function standing({ votes, needed, outcome }) {
+  if (outcome) return `The vote for the next map has ended: ${outcome}.`;
+  const counts = Object.entries(votes).sort(([, one], [, other]) => other - one).slice(0, MAPS);
+  return `Vote for the next map: ${counts.map(([map, voices]) => `${map} ${voices} of ${needed}`).join(", ")} needed`;
 }
 
 /** How a game ended: a headline and a sentence. */
