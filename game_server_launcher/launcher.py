@@ -400,7 +400,8 @@ class Launcher(CentralTask):
         self._delivery.when_idle(self._all_stopped.set)
 
     def _say(self, server: GameServer, text: str) -> None:
-        if self._consoles.send(server, console.Say(text)) or self._controllers.send(server, protocol.Say(text=text)):
+        """In the chat of a game; who plays one with a controller is told by the login server."""
+        if self._consoles.send(server, console.Say(text)):
             return
         if server.game.commands is not None and server.game.commands.say:
             try:

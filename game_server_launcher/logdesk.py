@@ -43,21 +43,25 @@ class LogDesk:
         """A game's output says so."""
         map_before = server.map
         for fact in facts:
-            if isinstance(fact, Joined):
-                self._joined(server, fact)
-            elif isinstance(fact, Left):
-                self._left(server, fact)
+            if isinstance(fact, Joined | Left):
+                self._came_or_went(server, fact)
             elif isinstance(fact, MapBegun):
                 server.map = fact.map
             elif isinstance(fact, Said):
                 self._tell(server, f"{fact.player}: {fact.text}", logging.DEBUG)
                 if fact.player in server.everybody:
                     self.votes(server, fact.player, fact.text)
-        if server.answer is None:  # Else that is what counts.
-            server.players = len(server.here)
         self._listing.changed(server)
         if server.map != map_before:
             self._state_files.save_soon(server)
+
+    def _came_or_went(self, server: GameServer, fact: Joined | Left) -> None:
+        if isinstance(fact, Joined):
+            self._joined(server, fact)
+        else:
+            self._left(server, fact)
+        if server.answer is None:  # Else that is what counts.
+            server.players = len(server.here)
 
     def _joined(self, server: GameServer, joined: Joined) -> None:
         client = joined.id or joined.player

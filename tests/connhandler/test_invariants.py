@@ -909,8 +909,8 @@ BLOCKING_IMPORTS = {
     "requests": (),
 }
 BLOCKING_CALLS = {"time.sleep", "os.system", "os.wait", "os.waitpid", "urllib.request.urlopen", "select.select"}
-IN_THREADS = ("connman/nim/",)
-"""Ordinary programs over a library, which has a hub of its own."""
+IN_THREADS = ("connman/nim/", "game_server_launcher/commands.py")
+"""Ordinary programs: over a library, which has a hub of its own, and commands that a person runs."""
 HANDLERS = ("desk.py", "server.py", "reception.py")
 """Of the login server: where messages are handled; so end the names of these modules."""
 STORE_ATTRIBUTES = {"_accounts", "_passwords", "_keys", "_results", "_revocations", "_database"}
@@ -1009,6 +1009,7 @@ OUTSIDE_THE_CENTRAL_TASK = {
     "login_server/drivers.py",
     "login_server/launcherkeys.py",
     "game_server/play.py",
+    "game_server_launcher/commands.py",
     "game_server_launcher/controlclient.py",
     "game_server_launcher/statusquery.py",
     "game_server_launcher/embed.py",

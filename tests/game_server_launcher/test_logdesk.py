@@ -63,3 +63,12 @@ def test_a_new_process_has_nobody(make_world: Callable[..., Any], chess_with: Ca
     assert (world.state()["here"], world.state()["players"]) == ({}, 0)
     world.happens("process_said", "four", 1, [Joined("a late one")])
     assert world.state()["here"] == {}
+
+
+def test_who_joined_in_the_same_breath_counts_in_a_vote(
+    make_world: Callable[..., Any], chess_with: Callable[..., Any]
+) -> None:
+    world = make_world(chess_with(**KEYS, maps=["dm1", "dm2"]))
+    world.ready()
+    state = says(world, Joined("alice"), Joined("bob"), Joined("carl"), Said("alice", "!map dm2"))
+    assert state["events"][-1]["text"] == "alice votes for map dm2", "one of three chooses nothing"
