@@ -148,6 +148,7 @@ class ControllerDesk:
         message.server_id = server.server_id
         if isinstance(message, MapChanged) or message.match_id not in self._starting:
             self._listing.tell(server, message)
+        self._listing.changed(server)  # Who is there is in its description.
         self._state_files.save_soon(server)
 
     def _start_written(self, server: GameServer, match_id: str) -> None:
@@ -165,6 +166,7 @@ class ControllerDesk:
             logger.info("%s: match %s ended: %s won (%s)", server.name, message.match_id, winner, reason)
             self.match_is_over(server)
         learn(server, message)
+        self._listing.changed(server)
         self._delivery.add([message])
 
     def hand_over_context(self, peer: ControllerPeer, message: protocol.HandOverContext) -> None:

@@ -10,7 +10,6 @@ from connhandler import CentralTask
 from game_server_launcher import control
 from game_server_launcher.control import Order
 from game_server_launcher.operations import OperationRefused, Operations
-from game_server_launcher.overview import names_on
 from game_server_launcher.servers import GameServer, State, find
 from game_server_launcher.stopping import patience
 
@@ -72,7 +71,7 @@ class Orders:
             raise OperationRefused(f"{MAX_UNDER_WAY} orders are under way already")
         before = find(self._servers, order.server)
         began_at, run = self._central.now, before.run if before is not None else 0
-        known = names_on(before) if before is not None else []
+        known = before.names if before is not None else []
         self._begin(order)
         server = find(self._servers, order.server)
         if isinstance(order, control.Say):

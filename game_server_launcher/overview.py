@@ -5,7 +5,7 @@ from collections.abc import Callable, Sized
 
 from connhandler import CentralTask
 from game_server_launcher.control import LauncherStatus, ServerStatus
-from game_server_launcher.servers import MAX_NAMES_SHOWN, GameServer, Role
+from game_server_launcher.servers import GameServer, Role
 
 
 class Overview:
@@ -73,7 +73,7 @@ class Overview:
             maps=list(server.game.maps),
             players=server.players,
             capacity=server.capacity or server.game.capacity,
-            names=names_on(server),
+            names=server.names,
             matches=len(running),
             cpu_percent=server.cpu_percent,
             rss_bytes=server.rss_bytes,
@@ -81,11 +81,3 @@ class Overview:
             restarts=server.restarts,
             crashes=len(server.crashes),
         )
-
-
-def names_on(server: GameServer) -> list[str]:
-    """Who is there, as far as the game has told: by a console or its output, else who is in its matches."""
-    if server.names:
-        return server.names
-    matches = [match for match in server.matches.values() if not match.ended]
-    return sorted({player for match in matches for player, here in match.here.items() if here})[:MAX_NAMES_SHOWN]

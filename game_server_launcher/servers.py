@@ -286,7 +286,10 @@ class GameServer(msgspec.Struct, kw_only=True):
         """The names of who is there, where that is known."""
         if self.answer is not None:
             return self.answer.players
-        return [client.name for client in self.clients.values()] if self.clients else list(self.here.values())
+        if self.clients or self.here:
+            return [client.name for client in self.clients.values()] or list(self.here.values())
+        matches = (match for match in self.matches.values() if not match.ended)
+        return list(dict.fromkeys(player for match in matches for player, is_here in match.here.items() if is_here))
 
     @property
     def names(self) -> list[str]:

@@ -132,8 +132,7 @@ def players_of(server: GameServer, now: float) -> list[str]:
         return []
     if server.names:
         return server.names
-    here = [player for match in server.matches.values() for player, is_here in match.here.items() if is_here]
-    return list(dict.fromkeys(here)) or [player for player, seat in server.seats.items() if seat.expires_at > now]
+    return [player for player, seat in server.seats.items() if seat.expires_at > now]
 
 
 def hears_chat(server: GameServer) -> bool:

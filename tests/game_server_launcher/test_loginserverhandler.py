@@ -277,6 +277,23 @@ def test_many_starts_are_written_down_together(world: Any, monkeypatch: pytest.M
     assert len(written) <= 3
 
 
+def test_who_plays_is_in_the_list_by_name(world: Any) -> None:
+    controller = world.ready()
+    login_server = world.login_server()
+    login_server.take()
+    facts = [MatchStarted(match_id="m1", players=["ann", "bob"]), PlayerJoined(match_id="m1", player="ann")]
+    controller.receives(world.launcher, *facts)
+    world.settle()
+    world.advance(1)
+    updates = [one for one in login_server.take() if isinstance(one, UpdateServer)]
+    assert [one.server.names for one in updates] == [["ann"]]
+    controller.receives(world.launcher, MatchEnded(match_id="m1", players=["ann", "bob"], result=result().result))
+    world.settle()
+    world.advance(1)
+    (over,) = (one for one in login_server.take() if isinstance(one, UpdateServer))
+    assert over.server.names == []
+
+
 def test_after_a_reconnect_everything_is_told_anew(world: Any) -> None:
     controller = world.ready()
     controller.receives(
@@ -295,7 +312,7 @@ def test_after_a_reconnect_everything_is_told_anew(world: Any) -> None:
     )
     world.settle()
     told = [
-        RegisterServer(server=info(map="large")),
+        RegisterServer(server=info(map="large", names=["ann"])),
         MatchStarted(match_id="m1", players=["ann", "bob"], server_id="home/four"),
         PlayerJoined(match_id="m1", player="ann", server_id="home/four"),
         PlayerLeft(match_id="m1", player="bob", server_id="home/four"),
