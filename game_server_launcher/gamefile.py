@@ -246,7 +246,7 @@ def _check_keys(table: Mapping[str, Any], struct: type[Table], where: str) -> No
             raise ValueError(f"unknown key {where + key!r}; {hint}Expected one of: {', '.join(sorted(fields))}")
         words = get_args(fields[key]) if get_origin(fields[key]) is Literal else ()
         if words and value not in words:
-            raise ValueError(f"{where}{key} is {value!r}; Expected one of: {', '.join(words)}")
+            raise ValueError(f"{where}{key} is {value!r}; Expected one of: {', '.join(filter(None, words))}")
         if isinstance(value, dict):
             _check_table(value, fields[key], where + key)
 

@@ -118,8 +118,11 @@ class PlayClient(GameVisitor):
         self._want(login_protocol.JoinServer(server_id=server_id))
 
     def cancel_wish(self) -> None:
-        """Stop waiting; `View.in_lobby` follows."""
-        if isinstance(self._wish, login_protocol.FindMatch) and self._login_server is not None:
+        """Stop waiting; `View.in_lobby` or `View.shut_out` follows."""
+        if self._login_server is None:
+            self._wish = None
+            self.view.shut_out("the login server is still away")
+        elif isinstance(self._wish, login_protocol.FindMatch):
             self._login_server.send(login_protocol.CancelMatch())
         else:
             self._wish = None
@@ -271,8 +274,8 @@ class PlayClient(GameVisitor):
         self._wish = wish
         if self._login_server is not None:
             self._login_server.send(wish)
-        elif isinstance(wish, login_protocol.JoinServer):
-            self._try_door(wish.server_id)
+        elif not isinstance(wish, login_protocol.JoinServer) or not self._try_door(wish.server_id):
+            self.view.said("the login server is away; it is asked as soon as it is back")
 
     def _try_door(self, server_id: str = "") -> bool:
         """Ask a launcher for a seat, if there is one to ask and something to show; return whether that is so."""

@@ -61,6 +61,11 @@ class Terminal(View):
         self._news.extend(self.style.paint(line, "red") for line in self.style.wrap(text, NEWS_WIDTH, NEWS))
         self.draw()
 
+    def shut_out(self, text: str) -> None:
+        if isinstance(self._mode, Waiting):
+            self._switch(Lobby(self))
+        self.troubled(text)
+
     def in_lobby(self) -> None:
         if not isinstance(self._mode, GameOver):
             self._visit = None
@@ -186,8 +191,12 @@ class Terminal(View):
         if not 1 <= number <= len(self._servers):
             self.troubled(f"there is no server {number} in the list")
             return
+        server = self._servers[number - 1]
+        if server.game != self._game:
+            self.troubled(f"{server.server_id} is a server of {server.game}, which is not played here")
+            return
         self._switch(Waiting(self))
-        self.client.join_server(self._servers[number - 1].server_id)
+        self.client.join_server(server.server_id)
 
     def go_back(self) -> None:
         if self._missed is None:

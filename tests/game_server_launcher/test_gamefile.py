@@ -170,6 +170,7 @@ def test_an_absolute_program_and_folder_stay_as_they_are(tmp_path: Path) -> None
             'game = "x"\ncapacity = 1\ncommand = ["x", "{console_password}"]\n[console]\nkind = "econ"',
             "unknown placeholder {console_password}; Expected one of:",
         ),
+        (MINIMAL + '[map_change]\nby = "magic"', "is 'magic'; Expected one of: console, commands, successor"),
         (MINIMAL + '[ready]\nby = "prayer"', "ready.by is 'prayer'; Expected one of: controller, output, port, status"),
         (MINIMAL + "[ready]\nseconds = 3", "ready.by is None; Expected one of: controller, output, port, status"),
         (MINIMAL + '[ready]\nby = "output"', "Object missing required field `pattern` - at `ready`"),

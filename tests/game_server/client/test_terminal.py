@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
+from connhandler import DisconnectReason
 from connhandler.jsonmessage import Refused
 from game_server import protocol
 from game_server.client.screen import Screen
@@ -203,6 +204,33 @@ def test_waiting_can_be_cancelled(person: Person) -> None:
     text = person.sees()
     assert "no match: you cancelled" in text
     assert "NUMBER: join" in text
+
+
+@pytest.mark.parametrize("line", ["m", "1"])
+def test_while_the_login_server_is_away_a_wish_waits_for_it_and_can_be_cancelled(person: Person, line: str) -> None:
+    login_server = in_lobby(person)
+    login_server.disconnects(person.desk.client, DisconnectReason.CONNECTION_LOST)
+    person.sees()
+    person.types(line)
+    text = person.sees()
+    assert "the login server is away; it is asked as soon as it is back" in text
+    assert "c: cancel" in text
+    person.types("c")
+    text = person.sees()
+    assert "the login server is still away" in text
+    assert "NUMBER: join" in text
+
+
+def test_a_server_of_another_game_is_not_joined(person: Person, made: "type[Made]") -> None:
+    login_server = in_lobby(person)
+    other = structs.replace(made.server("c/dust"), game="teeworlds")
+    login_server.receives(person.desk.client, ServersChanged(changed=[other], removed=[]))
+    person.sees()
+    person.types("3")
+    text = person.sees()
+    assert "c/dust is a server of teeworlds, which is not played here" in text
+    assert "NUMBER: join" in text
+    assert login_server.take() == []
 
 
 def test_a_wish_that_is_refused_is_explained_in_the_lobby(person: Person) -> None:
