@@ -242,7 +242,7 @@ def _find(folder: Path, name: str) -> SavedServer:
     for place in (name, other_place(name)):
         if place in saved and saved[place].role is Role.CURRENT:
             return saved[place]
-    names = [server.name for server in saved.values() if server.role is Role.CURRENT]
+    names = [server.public_name for server in saved.values() if server.role is Role.CURRENT]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
     raise CommandFailed(f"there is no server {name}; {hint}")

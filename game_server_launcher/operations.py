@@ -149,7 +149,7 @@ class Operations:
 
     def change_map(self, name: str, map: str) -> None:
         """Change the map of a server; its players stay."""
-        server = self._reachable(name)
+        server = self._reachable(name, "its map cannot be changed now")
         server.map_trouble = ""
         try:
             self._maps.change(server, map)
@@ -174,10 +174,10 @@ class Operations:
             raise OperationRefused(f"{name} is in no game file any more")
         return server
 
-    def _reachable(self, name: str) -> GameServer:
+    def _reachable(self, name: str, so: str = "nobody is there") -> GameServer:
         server = self._find(name)
         if not server.running or server.state in (State.FROZEN, State.DROWSY):
-            raise OperationRefused(f"{name} is {server.state}: nobody is there")
+            raise OperationRefused(f"{name} is {server.state}: {so}")
         return server
 
     def _send(self, server: GameServer, command: Command | None, message: object) -> None:

@@ -146,6 +146,11 @@ class SavedServer(msgspec.Struct, kw_only=True):
     seats: dict[str, Seat] = {}
     clients: dict[int, Client] = {}
 
+    @property
+    def public_name(self) -> str:
+        """What it is called by everybody but the launcher."""
+        return self.name.removesuffix(SECOND_PLACE)
+
 
 class GameServer(msgspec.Struct, kw_only=True):
     """One game server.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from game_server_launcher.control import LauncherStatus, ServerStatus
-from game_server_launcher.servers import SavedServer
+from game_server_launcher.servers import Role, SavedServer
 
 TITLES = ("SERVER", "STATE", "PLAYERS", "MAP", "PORT", "PID", "CPU", "MEMORY", "UP", "RESTARTS")
 RIGHT = {"PLAYERS", "PORT", "PID", "CPU", "MEMORY", "UP", "RESTARTS"}
@@ -25,15 +25,19 @@ def describe_saved(servers: Iterable[SavedServer]) -> str:
     """Return what `status` prints of the state files that a launcher has left."""
     lines = []
     for server in servers:
-        parts = [server.name, server.state.value]
+        role = "" if server.role is Role.CURRENT else f" ({server.role.value})"
+        parts = [server.public_name + role, server.state.value]
         if server.pid:
-            parts.append(f"process {server.pid}, port {server.port}, {len(server.matches)} matches")
+            count = len(server.matches)
+            matches = "1 match" if count == 1 else f"{count} matches"
+            parts.append(f"process {server.pid}, port {server.port}, {matches}")
         lines.append(": ".join([*parts, *([server.reason] if server.reason else [])]))
     return "".join(f"{line}\n" for line in lines)
 
 
 def _row(server: ServerStatus, now: float) -> Sequence[str]:
     here = server.pid != 0
+    measured = here and server.rss_bytes > 0
     return (
         server.name,
         server.state,
@@ -41,8 +45,8 @@ def _row(server: ServerStatus, now: float) -> Sequence[str]:
         server.map or "-",
         str(server.port) if here else "-",
         str(server.pid) if here else "-",
-        f"{server.cpu_percent:.0f} %" if here else "-",
-        f"{server.rss_bytes / MEBIBYTE:.0f} MiB" if here else "-",
+        f"{server.cpu_percent:.0f} %" if measured else "-",
+        f"{server.rss_bytes / MEBIBYTE:.0f} MiB" if measured else "-",
         duration(now - server.started_at) if here else "-",
         str(server.restarts),
     )

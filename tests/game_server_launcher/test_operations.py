@@ -136,6 +136,7 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(world: World) -> None:
     assert refusal(operations.restart, "fore") == "there is no server fore; did you mean four?"
     assert refusal(operations.stop, "x") == "there is no server x; there are four"
     assert refusal(operations.say, "four", "hello") == "four is starting: nobody is there"
+    assert refusal(operations.change_map, "four", "8x8") == "four is starting: its map cannot be changed now"
     controller = world.ready()
     assert refusal(operations.say, "four", " ") == "there is nothing to say"
     assert refusal(operations.say, "four", "x" * 1025) == "four takes texts of at most 1024 characters, not 1025"

@@ -3,7 +3,8 @@
 import pytest
 
 from game_server_launcher.control import LauncherStatus, ServerStatus
-from game_server_launcher.statustable import describe, duration
+from game_server_launcher.servers import Role, SavedServer, State
+from game_server_launcher.statustable import describe, describe_saved, duration
 
 
 def server(name: str, **fields: object) -> ServerStatus:
@@ -35,6 +36,25 @@ def test_a_launcher_and_its_servers() -> None:
         "four: its map is being changed: the players move",
         "four: alice, bob",
         "race-10: no program",
+    ]
+
+
+def test_what_was_not_measured_yet_is_not_shown_as_nothing() -> None:
+    text = describe(LauncherStatus(
+        name="home", pid=99, at=1001.0, login_server="away", results_waiting=0, page="",
+        servers=[server("four", cpu_percent=0.0, rss_bytes=0)],
+    ))  # fmt: skip
+    assert text.splitlines()[3].split() == ["four", "ready", "2/10", "fjord", "7000", "4711", "-", "-", "1", "s", "3"]
+
+
+def test_what_a_launcher_has_left_has_the_names_that_commands_take() -> None:
+    left = [
+        SavedServer(name="four.2", state=State.READY, pid=4711, port=7000),
+        SavedServer(name="four", state=State.STARTING, role=Role.SUCCESSOR, reason="of four"),
+    ]
+    assert describe_saved(left).splitlines() == [
+        "four: ready: process 4711, port 7000, 0 matches",
+        "four (successor): starting: of four",
     ]
 
 
