@@ -23,8 +23,9 @@ from game_server_launcher.config import ENVIRONMENT_PREFIX
 from game_server_launcher.controlclient import PROGRAM, ControlClient, ControlFailed, NoLauncher
 from game_server_launcher.gamefile import OUTPUT_FILE, GameFileError, load_games
 from game_server_launcher.outputtail import OutputTail
+from game_server_launcher.programs import check_program, why_not
 from game_server_launcher.runfolder import load_servers
-from game_server_launcher.servers import SECOND_PLACE, Role, SavedServer, other_place
+from game_server_launcher.servers import Role, SavedServer, other_place
 from game_server_launcher.statustable import describe, describe_saved
 
 WAIT_SECONDS = 630.0
@@ -86,6 +87,12 @@ def _check(options: argparse.Namespace) -> None:
     for game in load_games(map(Path, options.file)):
         ports = game.port or "any free port"
         print(f"{game.game}: {', '.join(game.server_names) or 'no server'} on {ports}: {' '.join(game.command)}")
+        program = game.command[0]
+        try:
+            if "{" not in program:
+                check_program(program, Path(), os.environ | game.environment)
+        except OSError as error:
+            print(f"{PROGRAM}: {game.game} will not start here: {why_not(program, error)[0]}", file=sys.stderr)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -126,7 +133,7 @@ def _follow(tail: OutputTail, folder: Path, server: SavedServer) -> SavedServer:
     def wait(seconds: float) -> None:
         time.sleep(seconds)
         with contextlib.suppress(CommandFailed):  # For a moment, neither has the place.
-            now = _find(folder, server.name.removesuffix(SECOND_PLACE))
+            now = _find(folder, server.public_name)
             if now.name != server.name:
                 successors.append(now)
 

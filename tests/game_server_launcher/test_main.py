@@ -268,7 +268,12 @@ def test_check_and_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     good.write_text('game = "chess"\ncapacity = 10\ncommand = ["chess", "{port}"]\nservers = 2\n')
     bad.write_text('game = "chess"\ncapacity = 10\ncommand = "chess"\n')
     assert main(["check", str(good)]) == 0
-    assert capsys.readouterr().out == "chess: good-1, good-2 on any free port: chess {port}\n"
+    out, err = capsys.readouterr()
+    assert out == "chess: good-1, good-2 on any free port: chess {port}\n"
+    assert err == "game-server-launcher: chess will not start here: there is no program chess on the search path\n"
+    good.write_text('game = "chess"\ncapacity = 10\ncommand = ["sh", "-c", "{port}"]\n')
+    assert main(["check", str(good)]) == 0
+    assert capsys.readouterr().err == ""
     assert main(["check", str(good), str(bad)]) == 2
     assert f"{bad}: Expected `array`, got `str` - at `command`" in capsys.readouterr().err
     assert main(["status", "--run-dir", str(tmp_path)]) == 0
