@@ -292,6 +292,8 @@ class PlayClient(GameVisitor):
             self.view.in_lobby()
         elif self.ask_door is not None:
             self.view.shut_out("the login server is still away")
+        else:
+            self.view.left_outside()
 
     def _break_silence(self) -> None:
         if not self._was_logged_in and not self._try_door():

@@ -62,9 +62,13 @@ class Terminal(View):
         self.draw()
 
     def shut_out(self, text: str) -> None:
-        if isinstance(self._mode, Waiting):
-            self._switch(Lobby(self))
+        self.left_outside()
         self.troubled(text)
+
+    def left_outside(self) -> None:
+        if not isinstance(self._mode, Connecting | GameOver):
+            self._visit = None
+            self._switch(Lobby(self))
 
     def in_lobby(self) -> None:
         if not isinstance(self._mode, GameOver):

@@ -32,6 +32,9 @@ class View:
         """While the login server does not answer, there is no other way in either; the text says why."""
         self.troubled(text)
 
+    def left_outside(self) -> None:
+        """The player is in no game any more, while the login server is away."""
+
     def in_lobby(self) -> None:
         """The player is logged in and may choose what to do: now, and again after each game or wish that ended."""
 

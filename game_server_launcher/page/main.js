@@ -8,6 +8,9 @@ import { memory, percent } from "./words.js";
 const find = id => document.getElementById(id);
 const cards = new Map();
 
+/** As `[idle]` of the game file wants it: no reason to look there. */
+const RESTING = new Set(["frozen", "falling asleep", "asleep"]);
+
 function told({ launcher, samples, events }) {
   show(find("lost"), false);
   find("servers").classList.remove("stale");
@@ -18,9 +21,10 @@ function told({ launcher, samples, events }) {
   write(find("login"), connected ? "connected to the login server" : "the login server is away; matches go on");
   const sum = field => servers.reduce((total, server) => total + server[field], 0);
   const ready = servers.filter(({ state }) => state === "ready").length;
+  const resting = servers.filter(({ state }) => RESTING.has(state)).length;
   const waiting = launcher.results_waiting;
   describe(find("totals"), [
-    ["Ready", `${ready} of ${servers.length}`, ready < servers.length ? "call" : ""],
+    ["Ready", `${ready} of ${servers.length}`, ready + resting < servers.length ? "call" : ""],
     ["Players", String(sum("players"))],
     ["CPU", percent(sum("cpu_percent"))],
     ["Memory", memory(sum("rss_bytes"))],

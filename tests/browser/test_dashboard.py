@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.people import DESKTOP, PHONE, SCREENSHOTS, TOO_SMALL, TOUCHABLE
 
@@ -141,6 +141,20 @@ def test_a_server_is_stopped_and_started(visit: Visit) -> None:
     expect(page.locator("#totals")).to_contain_text("1 of 2")
     five.get_by_role("button", name="Start").click()
     expect(five.locator(".badge")).to_have_text("ready")
+
+
+@pytest.mark.parametrize(("state", "look"), [("asleep", ""), ("frozen", ""), ("silent", "call")])
+def test_servers_that_sleep_are_no_reason_to_look(visit: Visit, state: str, look: str) -> None:
+    page = visit()
+
+    def change(route: Route) -> None:
+        told = route.fetch().json()
+        told["launcher"]["servers"][0]["state"] = state
+        route.fulfill(json=told)
+
+    page.route("**/state?*", change)
+    expect(page.locator("#totals")).to_contain_text("1 of 2")
+    expect(page.locator("#totals dd").first).to_have_class(look)
 
 
 def test_the_output_is_shown_live(visit: Visit, launcher: Launcher) -> None:

@@ -344,6 +344,19 @@ def test_giving_up_before_the_other_one_is_there_leaves_the_game(person: Person,
     assert person.desk.connections[0].closed
 
 
+@pytest.mark.parametrize("door", [False, True])
+def test_leaving_while_the_login_server_is_away_leads_to_the_lobby(
+    person: Person, made: "type[Made]", door: bool
+) -> None:
+    login_server = in_lobby(person)
+    login_server.receives(person.desk.client, made.join_granted())
+    if door:
+        person.desk.client.ask_door = lambda day_pass, server_id: None
+    login_server.disconnects(person.desk.client, DisconnectReason.CONNECTION_LOST)
+    person.types("q", "y")
+    assert "NUMBER: join" in person.sees().splitlines()[-2]
+
+
 def test_the_result_stays_until_the_player_has_seen_it(person: Person) -> None:
     game_server = playing(person)
     person.desk.happens(game_server, GameEnded(winner="alice", reason="resigned", line=[], turns=0))
