@@ -8,6 +8,7 @@ waits for them is. `_wait` replaces that, except while it connects: that waits i
 within `CONNECT_SECONDS`.)
 """
 
+import errno
 import os
 import select
 import socket
@@ -86,6 +87,10 @@ def _sqlite_engine(url: URL, statement_seconds: float) -> Engine:
         raise ArgumentError("a SQLite database must be a file here, as in sqlite:///login_server.sqlite")
     file = Path(url.database)
     file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(file))
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, "it may not be read and written by this user", str(file))
     if not file.exists():
         # Created here because SQLite would let everybody read it; its log files take over the mode. One that is there
         # is not touched: to close it would take away the locks that SQLite may hold on it in this process (fcntl(2)),

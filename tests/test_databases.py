@@ -1,6 +1,5 @@
 """The database servers that tests use: that they can be stopped, frozen and ended, and come back."""
 
-import time
 from urllib.parse import urlsplit
 
 import gevent
@@ -32,12 +31,10 @@ def test_it_keeps_its_data_and_its_port_when_it_is_stopped(server: DatabaseServe
 
 def test_a_frozen_server_answers_nobody_until_it_is_thawed(server: DatabaseServer) -> None:
     server.freeze()
-    begun = time.monotonic()
     waiting = gevent.spawn(server.execute, "SELECT 1")  # noqa: TID251 - a test's own
     assert not gevent.wait([waiting], timeout=0.3)
     server.thaw()
     assert waiting.get(timeout=10) in ([(1,)],)
-    assert time.monotonic() - begun >= 0.3
 
 
 def test_terminated_backends_are_counted(server: DatabaseServer) -> None:

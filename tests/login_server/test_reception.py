@@ -66,8 +66,8 @@ def test_a_hello_that_comes_again_is_answered_again(house: "House") -> None:
 
 def test_an_incompatible_peer_is_told_which_versions_are_spoken(house: "House") -> None:
     for stranger in (house.stranger(), strange_launcher(house)):
-        words = house.refused("incompatible_version", "hello", house.tell(stranger, Hello(versions=[3, 4])))
-        assert words == f"login-server speaks versions {list(stranger.peer.versions)} of this protocol, not [3, 4]"
+        words = house.refused("incompatible_version", "hello", house.tell(stranger, Hello(versions=[8, 9])))
+        assert words == f"login-server speaks versions {list(stranger.peer.versions)} of this protocol, not [8, 9]"
         assert stranger.disconnected
 
 
