@@ -109,7 +109,7 @@ class ConsoleDesk:
             return
         peer.logged_in = True
         self.peers[server.name] = peer
-        logger.info("%s: its console is connected (port %d)", server.name, server.console_port)
+        logger.info("%s: its console is connected (port %d)", server.shown_name, server.console_port)
         self._ask_for_status(peer)
         self._supervision.controller_ready(server)
 
@@ -132,7 +132,7 @@ class ConsoleDesk:
         if server is None or self.peers.get(server.name) is not peer:
             return
         del self.peers[server.name]
-        logger.info("%s: its console is gone (%s)", server.name, message.detail or message.reason.value)
+        logger.info("%s: its console is gone (%s)", server.shown_name, message.detail or message.reason.value)
         self._supervision.controller_gone(server)
 
     def _ask_for_status(self, peer: ConsolePeer) -> None:

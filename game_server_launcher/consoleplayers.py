@@ -135,7 +135,7 @@ class ConsolePlayers:
 
     def _tell(self, server: GameServer, text: str, level: int = logging.INFO) -> None:
         record(server.events, self._central.now, text)
-        logger.log(level, "%s: %s", server.name, printable(text))
+        logger.log(level, "%s: %s", server.shown_name, printable(text))
 
 
 def _check_number(status: Status) -> None:

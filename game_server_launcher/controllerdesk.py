@@ -100,7 +100,7 @@ class ControllerDesk:
         peer.server = server.name
         peer.logged_in = True
         self.peers[server.name] = peer
-        logger.info("%s: its controller is connected (process %d, %s)", server.name, message.pid, peer.name)
+        logger.info("%s: its controller is connected (process %d, %s)", server.shown_name, message.pid, peer.name)
         self._tell_how_things_stand(peer, server)
         self.succession.adopted(server, message.handed_over)
 
@@ -132,7 +132,7 @@ class ControllerDesk:
         server = self._server_of(peer)
         is_known = message.match_id in server.matches
         if not is_known:
-            logger.info("%s: match %s begins: %s", server.name, message.match_id, ", ".join(message.players))
+            logger.info("%s: match %s begins: %s", server.shown_name, message.match_id, ", ".join(message.players))
             learn(server, message)
         if is_known or message.match_id not in server.matches:
             self.match_fact(peer, message)
@@ -163,7 +163,7 @@ class ControllerDesk:
         if match is not None and not match.ended:
             winner = message.result.winner or "nobody"
             reason = message.result.reason
-            logger.info("%s: match %s ended: %s won (%s)", server.name, message.match_id, winner, reason)
+            logger.info("%s: match %s ended: %s won (%s)", server.shown_name, message.match_id, winner, reason)
             self.match_is_over(server)
         learn(server, message)
         self._listing.changed(server)
@@ -189,7 +189,7 @@ class ControllerDesk:
         if server is None or self.peers.get(server.name) is not peer:
             return
         del self.peers[server.name]
-        logger.info("%s: its controller is gone (%s)", server.name, message.detail or message.reason.value)
+        logger.info("%s: its controller is gone (%s)", server.shown_name, message.detail or message.reason.value)
         self.supervision.controller_gone(server)
 
     # --- what is said to them ------------------------------------------------------------------------

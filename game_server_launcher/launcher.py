@@ -388,7 +388,7 @@ class Launcher(CentralTask):
         self._controllers.dismiss(server)
         results = cut_short(server, reason, self.now)
         for result in results:
-            logger.warning("%s: match %s ends with its server (%s)", server.name, result.match_id, reason)
+            logger.warning("%s: match %s ends with its server (%s)", server.shown_name, result.match_id, reason)
             server.expected.pop(result.match_id, None)
         self._crashes.run_ended(server)
         self._delivery.add(results, from_controller=False)

@@ -79,4 +79,4 @@ class LogDesk:
 
     def _tell(self, server: GameServer, text: str, level: int = logging.INFO) -> None:
         record(server.events, self._central.now, text)
-        logger.log(level, "%s: %s", server.name, printable(text))
+        logger.log(level, "%s: %s", server.shown_name, printable(text))

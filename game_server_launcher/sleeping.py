@@ -71,7 +71,7 @@ class Sleeper:
         """Stop the processes of a ready server where they are."""
         if server.state is not State.READY:
             return
-        logger.info("%s: nobody is here; freezing its process %d", server.name, server.pid)
+        logger.info("%s: nobody is here; freezing its process %d", server.shown_name, server.pid)
         self._enter(server, State.FROZEN, NOBODY)
         run = server.run
         # Written first, so that a launcher that is killed right after it leaves a trace of it.
@@ -86,14 +86,14 @@ class Sleeper:
     def wake(self, server: GameServer) -> None:
         """Somebody wants in."""
         if server.state is State.FROZEN:
-            logger.info("%s: somebody wants in; its process %d goes on", server.name, server.pid)
+            logger.info("%s: somebody wants in; its process %d goes on", server.shown_name, server.pid)
             self.thaw(server)
             self._go_on(server)
             self._host.run_began(server)
         elif server.state is State.DROWSY:
             self._go_on(server)
         elif server.state is State.ASLEEP:
-            logger.info("%s: somebody wants in; starting it", server.name)
+            logger.info("%s: somebody wants in; starting it", server.shown_name)
             self._start(server)
         elif server.falls_asleep and not server.restarting:
             server.restarting = True
@@ -126,7 +126,7 @@ class Sleeper:
             self._enter(server, State.READY)
 
     def _fall_asleep(self, server: GameServer) -> None:
-        logger.info("%s: nobody is here; stopping it", server.name)
+        logger.info("%s: nobody is here; stopping it", server.shown_name)
         server.falls_asleep = True
         self._enter(server, State.STOPPING, NOBODY)
         self._end(server)

@@ -104,7 +104,7 @@ class StatusDesk:
         for verb, names in (("left", _without(before, now)), ("joined", _without(now, before))):
             for name in names:
                 record(server.events, self._central.now, f"{name} {verb}")
-                logger.info("%s: %s %s", server.name, printable(name), verb)
+                logger.info("%s: %s %s", server.shown_name, printable(name), verb)
 
 
 def _without(names: list[str], others: list[str]) -> list[str]:

@@ -58,21 +58,21 @@ class Stopper:
             return
         tag = type(server.game.stop).__struct_config__.tag
         way = "console" if server.game.console and isinstance(server.game.stop, StopByController) else tag
-        logger.info("%s: asked to stop by %s", server.name, way)
+        logger.info("%s: asked to stop by %s", server.shown_name, way)
         self._set_timer(server, server.game.stop.seconds, self.terminate)
 
     def terminate(self, server: GameServer) -> None:
-        logger.info("%s: sending TERM to process group %d", server.name, server.group)
+        logger.info("%s: sending TERM to process group %d", server.shown_name, server.group)
         self._runner.signal(server.name, signal.SIGTERM)
         self._set_timer(server, server.game.stop.term_seconds, self.kill)
 
     def kill(self, server: GameServer) -> None:
-        logger.warning("%s: sending KILL to process group %d", server.name, server.group)
+        logger.warning("%s: sending KILL to process group %d", server.shown_name, server.group)
         self._runner.signal(server.name, signal.SIGKILL)
         self._set_timer(server, KILL_SECONDS, self._give_up)
 
     def _give_up(self, server: GameServer) -> None:
-        logger.error("%s: process %d does not end, not even by KILL; it is left alone", server.name, server.pid)
+        logger.error("%s: process %d does not end, not even by KILL; it is left alone", server.shown_name, server.pid)
         self._left_alone(server)
 
     def _ask(self, server: GameServer) -> bool:
@@ -82,7 +82,7 @@ class Stopper:
             try:
                 self._runner.write_input(server.name, stop.text)
             except OSError as error:
-                logger.warning("%s: its standard input takes nothing: %s", server.name, error)
+                logger.warning("%s: its standard input takes nothing: %s", server.shown_name, error)
                 return False
         elif isinstance(stop, StopByCommand):
             self._runner.run_command(run_of(server), stop.command, server.port, stop.seconds)

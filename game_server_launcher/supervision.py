@@ -167,7 +167,7 @@ class Supervision:
     def hangs(self, server: GameServer, why: str) -> None:
         """The game does not answer, though its controller or console is connected."""
         if server.state in (State.READY, State.AWAY):
-            logger.warning("%s: %s", server.name, why)
+            logger.warning("%s: %s", server.shown_name, why)
             self._enter(server, State.SILENT, why)
 
     def answers_again(self, server: GameServer) -> None:
@@ -180,7 +180,7 @@ class Supervision:
         if self._leaving or not server.running or server.outcome or server.state is State.STOPPING:
             return
         server.outcome = why
-        logger.warning("%s: %s; ending its process %d", server.name, why, server.pid)
+        logger.warning("%s: %s; ending its process %d", server.shown_name, why, server.pid)
         if server.ready_once:
             self._enter(server, State.SILENT, why)
         self._stopper.terminate(server)
@@ -206,7 +206,7 @@ class Supervision:
     def unanswered(self, server: GameServer) -> None:
         """It has not answered for a while."""
         if server.state is State.READY and not isinstance(server.game.ready, ReadyByController):
-            logger.warning("%s: it does not answer", server.name)
+            logger.warning("%s: it does not answer", server.shown_name)
             self._enter(server, State.AWAY, "it does not answer")
             self._set_timer(server, AWAY_SECONDS, self._silent)
 
@@ -230,7 +230,7 @@ class Supervision:
         one.console_port = console_port
         one.group = group or pid
         verb = "adopted" if one.adopted else "started"
-        logger.info("%s: %s as process %d on port %d", one.name, verb, pid, port)
+        logger.info("%s: %s as process %d on port %d", one.shown_name, verb, pid, port)
         self._host.server_changed(one)
         self._host.run_began(one)
         if one.state is State.STOPPING:
@@ -246,7 +246,7 @@ class Supervision:
         if one.state is State.STOPPING:
             self._stopped(one, reason)
         elif for_good and not self._host.crashed(one):
-            logger.error("%s: cannot be started: %s", one.name, reason)
+            logger.error("%s: cannot be started: %s", one.shown_name, reason)
             self._enter(one, State.FAILED, reason)
         else:
             self._crashed(one, f"cannot be started: {reason}")
@@ -256,7 +256,7 @@ class Supervision:
         if one is None:
             return
         how = f"{describe_end(status)} while no launcher was running"
-        logger.info("%s: its process %s", one.name, how)
+        logger.info("%s: its process %s", one.shown_name, how)
         asked = one.state is State.STOPPING or one.retired
         clean = status == 0 and one.was_ready
         if status is not None and not (asked or clean):
@@ -301,7 +301,7 @@ class Supervision:
         one = self._current(server, number)
         if one is not None:
             one.dropped_output_bytes += dropped_bytes
-            logger.warning("%s: the disk is full: %d bytes of its output were dropped", one.name, dropped_bytes)
+            logger.warning("%s: the disk is full: %d bytes of its output were dropped", one.shown_name, dropped_bytes)
 
     # --- the life of one server ----------------------------------------------------------------------
 
@@ -319,7 +319,7 @@ class Supervision:
             return  # It says so too late, or once more.
         seconds = self._central.now - server.started_at
         again = "" if server.state is State.STARTING and not server.adopted else "again "
-        logger.info("%s: %sready on port %d (%.1f s after its start)", server.name, again, server.port, seconds)
+        logger.info("%s: %sready on port %d (%.1f s after its start)", server.shown_name, again, server.port, seconds)
         self._enter(server, State.READY)
 
     def _not_ready(self, server: GameServer) -> None:
@@ -328,7 +328,10 @@ class Supervision:
     def _still_away(self, server: GameServer) -> None:
         """A process that was adopted may have matches running: it is not ended for being silent."""
         logger.warning(
-            "%s: its process %d runs, but has not reported for %g s", server.name, server.pid, server.game.ready.seconds
+            "%s: its process %d runs, but has not reported for %g s",
+            server.shown_name,
+            server.pid,
+            server.game.ready.seconds,
         )
 
     def _away(self, server: GameServer) -> None:
@@ -336,7 +339,7 @@ class Supervision:
         self._set_timer(server, AWAY_SECONDS, self._silent)
 
     def _silent(self, server: GameServer) -> None:
-        logger.warning("%s: %s, for %g s now", server.name, server.reason, AWAY_SECONDS)
+        logger.warning("%s: %s, for %g s now", server.shown_name, server.reason, AWAY_SECONDS)
         self._enter(server, State.SILENT, server.reason)
 
     def _does_not_end(self, server: GameServer) -> None:
@@ -356,13 +359,13 @@ class Supervision:
         server.end_run()
         self._host.run_ended(server, "server_stopped" if asked or clean else "server_crashed")
         if asked:
-            logger.info("%s: stopped (%s)", server.name, how)
+            logger.info("%s: stopped (%s)", server.shown_name, how)
             self._stopped(server, how)
         elif clean:
             self._ended_by_itself(server)
         else:
             for line in last_lines:
-                logger.warning("%s: its last output: %s", server.name, line)
+                logger.warning("%s: its last output: %s", server.shown_name, line)
             self._host.crashed(server)
             self._crashed(server, how, ran_for)
 
@@ -380,7 +383,7 @@ class Supervision:
         self._check_all_stopped()
 
     def _ended_by_itself(self, server: GameServer) -> None:
-        logger.info("%s: ended by itself", server.name)
+        logger.info("%s: ended by itself", server.shown_name)
         if server.game.idle.on_demand:
             self._enter(server, State.ASLEEP, "ended by itself")
         elif server.game.restart.policy == "always":
@@ -391,10 +394,10 @@ class Supervision:
     def _crashed(self, server: GameServer, how: str, ran_for: float = 0.0) -> None:
         verdict = after_crash(server, how, self._central.now, ran_for)
         if verdict.given_up:
-            logger.error("%s: %s", server.name, verdict.given_up)
+            logger.error("%s: %s", server.shown_name, verdict.given_up)
             self._enter(server, State.FAILED, verdict.reason)
             return
-        logger.warning("%s: crashed: %s; restarted in %g s", server.name, how, verdict.seconds)
+        logger.warning("%s: crashed: %s; restarted in %g s", server.shown_name, how, verdict.seconds)
         self._restart_after(server, verdict.seconds, how)
 
     def _restart_after(self, server: GameServer, seconds: float, why: str) -> None:

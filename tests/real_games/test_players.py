@@ -109,11 +109,11 @@ def test_who_has_a_seat_plays_and_who_has_none_is_kicked(
 
     site.command("say", "teeworlds", "The map is changed")
     assert bart.expect("sv_chat", "The map") == "The map is changed"
-    site.command("map", "teeworlds", "ctf1")
+    site.command("map", "teeworlds", "dm2")
     for bot in (anna, bart):
-        assert bot.expect("map_change") == "ctf1"
+        assert bot.expect("map_change") == "dm2"
         bot.expect("sv_ready_to_enter")
-    site.wait_for_map("ctf1")
+    site.wait_for_map("dm2")
     wait_for_names(site, "anna", "bartholomew_the")
 
     # While there is no launcher, nobody is looked at; the next one makes up for that.
