@@ -292,7 +292,7 @@ def test_the_lobby_waits_and_cancels_and_fits_a_phone(meet: Meet) -> None:
 
 
 def test_a_server_that_sleeps_is_waited_for(meet: Meet) -> None:
-    judy = meet("judy")
+    kira = meet("kira")
     asked: list[Callable[[], None]] = []
 
     def pass_on(page_side: WebSocketRoute) -> None:
@@ -309,17 +309,17 @@ def test_a_server_that_sleeps_is_waited_for(meet: Meet) -> None:
 
         page_side.on_message(ask)
 
-    judy.page.route_web_socket(re.compile("/players$"), pass_on)
-    judy.register()
-    judy.page.locator("#servers li button").click()
-    expect(judy.page.get_by_role("heading", name=re.compile("^Waiting for .* …$"))).to_be_focused()
+    kira.page.route_web_socket(re.compile("/players$"), pass_on)
+    kira.register()
+    kira.page.locator("#servers li button").click()
+    expect(kira.page.get_by_role("heading", name=re.compile("^Waiting for .* …$"))).to_be_focused()
     detail = "The server is being woken: it gets ready. You are in as soon as it is ready."
-    expect(judy.page.locator("#waiting-detail")).to_have_text(detail)
-    expect(judy.page.get_by_role("button", name="Cancel")).to_be_hidden()
-    judy.picture("3-waking")
-    judy.fits()
+    expect(kira.page.locator("#waiting-detail")).to_have_text(detail)
+    expect(kira.page.get_by_role("button", name="Cancel")).to_be_hidden()
+    kira.picture("3-waking")
+    kira.fits()
     asked[0]()
-    judy.sees("Waiting for another player …")
+    kira.sees("Waiting for another player …")
 
 
 def test_nothing_but_the_pages_own_files_runs(meet: Meet) -> None:
