@@ -124,10 +124,6 @@ class ControllerDesk:
         server.use_ticket(message.ticket_id, message.expires_at, self._central.now)
         self._state_files.save_soon(server)
 
-    def map_changed(self, peer: ControllerPeer, message: MapChanged) -> None:
-        self.match_fact(peer, message)
-        self._listing.changed(self._server_of(peer))
-
     def match_started(self, peer: ControllerPeer, message: MatchStarted) -> None:
         server = self._server_of(peer)
         is_known = message.match_id in server.matches
@@ -148,7 +144,7 @@ class ControllerDesk:
         message.server_id = server.server_id
         if isinstance(message, MapChanged) or message.match_id not in self._starting:
             self._listing.tell(server, message)
-        self._listing.changed(server)  # Who is there is in its description.
+        self._listing.changed(server)  # The map, and who is there, are in its description.
         self._state_files.save_soon(server)
 
     def _start_written(self, server: GameServer, match_id: str) -> None:

@@ -207,7 +207,7 @@ class Launcher(CentralTask):
             (ControllerPeer, protocol.ServerReady): self._controllers.server_ready,
             (ControllerPeer, protocol.PlayerCountChanged): self._controllers.player_count_changed,
             (ControllerPeer, protocol.TicketUsed): self._controllers.ticket_used,
-            (ControllerPeer, login_protocol.MapChanged): self._controllers.map_changed,
+            (ControllerPeer, login_protocol.MapChanged): self._controllers.match_fact,
             (ControllerPeer, login_protocol.MatchStarted): self._controllers.match_started,
             (ControllerPeer, login_protocol.PlayerJoined): self._controllers.match_fact,
             (ControllerPeer, login_protocol.PlayerLeft): self._controllers.match_fact,

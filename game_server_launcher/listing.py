@@ -115,10 +115,11 @@ class Listing:
         self._tell_progress(server)
 
     def _update_soon(self, server: GameServer) -> None:
-        if server.info().state != self._told[server.name].state:
+        info, told = server.info(), self._told[server.name]
+        if info.state != told.state:
             self._changed.add(server.name)
             self._update(server)  # Players may be waiting for that; and no state is to be passed over.
-        elif server.name not in self._changed and server.info() != self._told[server.name]:
+        elif server.name not in self._changed and info != told:
             self._changed.add(server.name)
             self._central.call_later(UPDATE_SECONDS, self._update, server)
 

@@ -184,12 +184,9 @@ class Succession:
             return
         before, after = change.before, change.after
         change.step = Step.MOVING
-        before.role, after.role = Role.PREDECESSOR, Role.CURRENT
-        before.retired = True
         after.game = change.game
-        after.succeed(before)
         self._wait(change, change.game.map_change.seconds, "")
-        self._host.places_changed(before, after)
+        self._exchange(before, after)
         # Written first: a launcher that is killed here finds out who is who from the new one's file.
         self._host.save_then(before, lambda: self._host.save_then(after, lambda: self._move(change)))
 
@@ -306,11 +303,15 @@ class Succession:
     def _take_back(self, before: GameServer, after: GameServer) -> None:
         """No player has moved: the process before is the server again."""
         logger.warning("%s: no player has moved to its successor; it stays", before.shown_name)
-        before.role, after.role = Role.CURRENT, Role.PREDECESSOR
-        before.retired, after.retired = False, True
-        before.succeed(after)
-        self._host.places_changed(after, before)
+        self._exchange(after, before)
         self._supervision.stop(after)
+
+    def _exchange(self, before: GameServer, after: GameServer) -> None:
+        """Let one process take the place of another in everything that is said of their server."""
+        before.role, after.role = Role.PREDECESSOR, Role.CURRENT
+        before.retired, after.retired = True, False
+        after.succeed(before)
+        self._host.places_changed(before, after)
 
     def _finish(self, change: Change) -> None:
         self._forget(change)
